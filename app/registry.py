@@ -1,0 +1,96 @@
+"""EXHIBITS: one row per exhibit. Navigation, gallery, command line, HTTP endpoints, history, benchmarks and the test list are derived from it."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from core.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A built-in input: the word on its button, its file under assets/samples/, and what it is."""
+
+    label: str
+    file: str
+    about: str
+
+    @property
+    def path(self) -> Path:
+        return ROOT / "assets" / "samples" / self.file
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The ruler of a card: the paper's figure (None: it states none) beside ours, which is read from assets/bench/SLUG.json.
+
+    paper_text / paper   what the paper states, as words and as a number on the same scale as ours
+    bench_key            dotted path into the bench's recorded result ("headline.value")
+    scale                full length of the ruler
+    unit                 small print under the ruler on the card
+    differs              what differs between the paper's setting and ours (data, machine, size)
+    """
+
+    paper_text: str | None
+    paper: float | None
+    bench_key: str
+    form: str
+    scale: float
+    unit: str
+    differs: str
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One room of the house. `core` names a module with `Config`, `run(sources, config, progress) -> Outcome` and `warm()`."""
+
+    slug: str
+    nav: str
+    section: str
+    name: str
+    title: str
+    sentence: str
+    card: str
+    page: str
+    core: str
+    verb: str
+    accepts: tuple[str, ...]
+    max_bytes: int
+    max_files: int
+    samples: tuple[Sample, ...]
+    headline: Headline
+    figures: str
+    blocks: str | None = None
+
+    def module(self) -> ModuleType:
+        """The core module, imported when first needed (it may bring cv2, onnxruntime, torch)."""
+        return import_module(self.core)
+
+
+EXHIBITS: tuple[Exhibit, ...] = (
+    Exhibit(
+        slug="table", nav="Tables", section="See", name="Tables from pictures",
+        title="A photograph in, a spreadsheet out",
+        sentence="Flood fill finds every closed cell, the grid follows from their edges, then each cell is read.",
+        card="A photograph of a ruled table becomes a table you can sort, correct and export.",
+        page="pages/table.py", core="core.table.exhibit", verb="recognise",
+        accepts=("png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "pdf"), max_bytes=25_000_000, max_files=20,
+        samples=(),
+        headline=Headline(
+            paper_text="95.5 %", paper=95.5, bench_key="headline.teds_struct", form="{:.1f} %", scale=100,
+            unit="structure score, TEDS, of 100",
+            differs="Paper: the whole system on PubTabNet, mostly tables without rules. Here: the region path alone, on fully ruled tables; it abstains from all others."),
+        figures="app.figures.table", blocks="app.gradio_blocks.editor",
+    ),
+)
+
+
+def exhibit(slug: str) -> Exhibit:
+    """The row of this slug. Raises ConfigError that lists the slugs there are."""
+    for row in EXHIBITS:
+        if row.slug == slug:
+            return row
+    raise ConfigError(f"There is no exhibit {slug!r}. There is: {', '.join(e.slug for e in EXHIBITS)}.")

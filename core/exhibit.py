@@ -1,0 +1,93 @@
+"""What every system package hands to the studio: sources in, an outcome out, and how progress and settings are passed."""
+
+import dataclasses
+import hashlib
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from core.errors import ConfigError
+
+Progress = Callable[[float, str], None]
+"""progress(fraction in [0, 1], what is being done). Raises `Cancelled` when the visitor has asked to stop."""
+
+
+def silent(fraction: float, message: str) -> None:
+    """The progress of somebody who does not look."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input as it was brought: a name to show, never a path to trust, and the bytes."""
+
+    name: str
+    data: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of an exhibit made.
+
+    files    name -> bytes: what a visitor downloads and `launch.py run` writes.
+    trace    name -> bytes: what only the page shows (intermediate pictures, region lists); saved with the run.
+    metrics  JSON values: counts and scores of this run.
+    seconds  stage -> seconds, in the order of the stages.
+    notes    sentences a visitor has to know ("Page 1 of 500 was read").
+    models   name -> version of every engine or weight file used.
+    """
+
+    files: Mapping[str, bytes]
+    trace: Mapping[str, bytes] = field(default_factory=dict)
+    metrics: Mapping[str, object] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+    seed: int | None = None
+
+
+def option(default, label: str, *, choices: Sequence = (), low=None, high=None, help: str = "", shown: bool = True):
+    """A config field with what a form and the command line need: label, allowed values or range, help; shown=False hides it on pages."""
+    return field(default=default, metadata=dict(label=label, choices=tuple(choices), low=low, high=high, help=help, shown=shown))
+
+
+def _convert(name: str, value, wanted: type):
+    if isinstance(value, wanted) and not (wanted is int and isinstance(value, bool)):
+        return value
+    if wanted is bool and str(value).lower() in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        return str(value).lower() in ("1", "true", "yes", "on")
+    try:
+        return wanted(value) if wanted is not bool else _fail(name, value, "true or false")
+    except (TypeError, ValueError):
+        return _fail(name, value, {int: "a whole number", float: "a number"}.get(wanted, wanted.__name__))
+
+
+def _fail(name: str, value, wanted: str):
+    raise ConfigError(f"The setting {name}={value!s} is not valid: it takes {wanted}.")
+
+
+def configure(config_class: type, settings: Mapping[str, object]):
+    """Build a config dataclass from plain settings (strings are converted).
+
+    Raises ConfigError for an unknown key, a value outside `choices` or outside [low, high].
+    """
+    fields = {f.name: f for f in dataclasses.fields(config_class)}
+    hints = typing.get_type_hints(config_class)
+    values = {}
+    for name, value in settings.items():
+        if name not in fields:
+            raise ConfigError(f"There is no setting {name!r}. This exhibit has: {', '.join(fields)}.")
+        hint, meta = hints[name], fields[name].metadata
+        wanted = type(meta["choices"][0]) if meta.get("choices") else hint if not isinstance(hint, types.UnionType) else str
+        value = _convert(name, value, wanted)
+        if meta.get("choices") and value not in meta["choices"]:
+            _fail(name, value, " or ".join(map(str, meta["choices"])))
+        low, high = meta.get("low"), meta.get("high")
+        if (low is not None and value < low) or (high is not None and value > high):
+            _fail(name, value, f"{low} to {high}")
+        values[name] = value
+    return config_class(**values)

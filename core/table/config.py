@@ -1,0 +1,19 @@
+"""Settings of the table exhibit: one frozen dataclass from which the form, the command line and the HTTP endpoint are derived."""
+
+from dataclasses import dataclass
+
+from core.exhibit import option
+
+
+@dataclass(frozen=True)
+class TableConfig:
+    """How to read a table picture."""
+
+    engine: str = option("auto", "Engine", choices=("auto", "regions"), shown=False,
+                         help="How the structure is found. auto takes the best engine there is; regions is the flood fill over ruled cells.")
+    ocr: str = option("rapidocr", "Text reader", choices=("rapidocr", "tesseract", "none"),
+                      help="Which OCR engine reads the cells. none gives the structure alone, in milliseconds.")
+    page: int = option(1, "PDF page", low=1, high=100_000, help="Which page of a PDF is read; pictures have one page.", shown=False)
+    ocr_language: str = option("", "Language", shown=False, help="Language code of the OCR engine (tesseract: eng, deu, ...); empty is the engine's default.")
+    ocr_model: str = option("", "Model path", shown=False, help="A local recognition model (.onnx) for RapidOCR, for languages its wheel does not carry.")
+    race: bool = option(False, "Race the labellers", shown=False, help="Also time the labelling of this picture by our kernel, OpenCV, SciPy and the NumPy twin.")
