@@ -17,3 +17,5 @@ class TableConfig:
     ocr_language: str = option("", "Language", shown=False, help="Language code of the OCR engine (tesseract: eng, deu, ...); empty is the engine's default.")
     ocr_model: str = option("", "Model path", shown=False, help="A local recognition model (.onnx) for RapidOCR, for languages its wheel does not carry.")
     race: bool = option(False, "Race the labellers", shown=False, help="Also time the labelling of this picture by our kernel, OpenCV, SciPy and the NumPy twin.")
+    shrink: bool = option(False, "Halve large pictures", shown=False,
+                          help="Halve the sides of a picture of 25 to 100 million pixels instead of refusing it.")
