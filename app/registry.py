@@ -45,7 +45,13 @@ class Headline:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One room of the house. `core` names a module with `Config`, `run(sources, config, progress) -> Outcome` and `warm()`."""
+    """One room of the house.
+
+    core      a module with `Config`, `run(sources, config, progress) -> Outcome`, `inspect(source)` (a cheap check at upload) and `warm()`
+    verb      the name of the HTTP endpoint
+    on_page   settings every run from the page has (what the page shows beyond the files)
+    blocks    a module of app.gradio_blocks with `build(exhibit)`: the exhibit's own widget
+    """
 
     slug: str
     nav: str
@@ -62,7 +68,9 @@ class Exhibit:
     max_files: int
     samples: tuple[Sample, ...]
     headline: Headline
-    figures: str
+    on_page: dict
+    main_button: str
+    input_word: str
     blocks: str | None = None
 
     def module(self) -> ModuleType:
@@ -83,7 +91,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
             paper_text="95.5 %", paper=95.5, bench_key="headline.teds_struct", form="{:.1f} %", scale=100,
             unit="structure score, TEDS, of 100",
             differs="Paper: the whole system on PubTabNet, mostly tables without rules. Here: the region path alone, on fully ruled tables; it abstains from all others."),
-        figures="app.figures.table", blocks="app.gradio_blocks.editor",
+        on_page={"race": True}, main_button="Read the table", input_word="picture", blocks="app.gradio_blocks.editor",
     ),
 )
 
