@@ -1,0 +1,26 @@
+"""Line drawings for the gallery cards, one per exhibit, as SVG: dark ground, quiet lines, the lit part is what the system finds."""
+
+GROUND, LINE, LIGHT, LIT = "#0F2A30", "#3E6168", "#E6ECEE", "#4CC3D6"
+
+
+def _plate(body: str) -> str:
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 480 200" width="480" height="200">'
+            f'<rect width="480" height="200" rx="4" fill="{GROUND}"/>{body}</svg>')
+
+
+def _bar(x: float, y: float, width: float, colour: str) -> str:
+    return f'<path d="M{x} {y}h{width}" stroke="{colour}" stroke-width="6" stroke-linecap="round"/>'
+
+
+def table() -> str:
+    """A ruled table with two joined cells lit."""
+    xs, ys = (90, 190, 250, 320, 390), (35, 65, 91, 117, 143, 168)
+    body = "".join(f'<path d="M{xs[0]} {y}H{xs[-1]}" stroke="{LINE}" stroke-width="1.6"/>' for y in ys)
+    body += "".join(f'<path d="M{x} {ys[0]}V{ys[-1]}" stroke="{LINE}" stroke-width="1.6"/>' for x in xs)
+    body += "".join(_bar(x + 14, y + 13, 30, LINE) for x in xs[:-1] for y in ys[:-1])
+    body += f'<rect x="190" y="35" width="130" height="30" fill="{GROUND}" stroke="{LIT}" stroke-width="2.6"/>' + _bar(222, 50, 66, LIT)
+    body += f'<rect x="90" y="91" width="100" height="52" fill="{GROUND}" stroke="{LIT}" stroke-width="2.6"/>' + _bar(104, 117, 52, LIT)
+    return _plate(body)
+
+
+PLATES = {"table": table}

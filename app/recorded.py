@@ -1,0 +1,26 @@
+"""Figures that stand on pages come from the bench's recorded results in assets/bench, never from the page."""
+
+import json
+from functools import lru_cache
+
+from app.registry import ROOT, Headline
+
+
+@lru_cache
+def _record(slug: str) -> dict:
+    path = ROOT / "assets" / "bench" / f"{slug}.json"
+    return json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
+
+
+def value(slug: str, key: str):
+    """The recorded value at a dotted path ("headline.teds_struct"), None where nothing was recorded."""
+    found = _record(slug)
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def headline(slug: str, row: Headline) -> tuple[str, float | None]:
+    """Our headline figure in words and as a number; "not measured yet" and None where the bench has not been recorded."""
+    here = value(slug, row.bench_key)
+    return (row.form.format(here), float(here)) if here is not None else ("not measured yet", None)
