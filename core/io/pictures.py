@@ -281,7 +281,8 @@ def _read_pdf(source: Source, page: int) -> Picture:
         document = _open_pdf(source)
         try:
             width, height, scale = _pdf_page_size(source, document, page)
-            rgb = np.ascontiguousarray(document[page - 1].render(scale=scale, rev_byteorder=True).to_numpy()[:, :, :3])
+            drawn = document[page - 1].render(scale=scale, rev_byteorder=True)
+            rgb = np.array(drawn.to_numpy()[:, :, :3])  # a copy: the bitmap goes with the document
             pages = len(document)
         except pypdfium2.PdfiumError as error:
             raise InputError(f"Page {page} of {source.name} cannot be drawn: the PDF is damaged there. Export it again.") from error

@@ -1,0 +1,191 @@
+"""Cell crops and their reading: cut each cell out of the picture, find its text lines by projection, read all lines of a table in one batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from core.exhibit import Progress, silent
+from core.table.ocr import OcrEngine, Reading
+from core.table.table import Box, Table
+
+MIN_CONTRAST = 40  # grey levels between ink and ground below which a cell counts as empty
+EDGE_RULE = 0.55  # share of a border row or column that is ink: then it is a rule, not text
+
+
+@dataclass(frozen=True)
+class CellInk:
+    """What lies in one cell: grey crop with dark ink on a light ground, the ink mask, and the text lines.
+
+    grey   uint8[h, w]
+    ink    bool[h, w]
+    lines  (top, bottom) rows of each text line, bottom exclusive
+    """
+
+    grey: np.ndarray
+    ink: np.ndarray
+    lines: tuple[tuple[int, int], ...]
+
+
+def read_cells(rgb: np.ndarray, table: Table, boxes: Sequence[Box], engine: OcrEngine, progress: Progress = silent) -> tuple[Table, list[str]]:
+    """Read every cell of a table.
+
+    rgb    uint8[H, W, 3], upright
+    boxes  one per cell of `table`, in pixels of rgb
+    Returns the table with texts and confidences (the smaller of the cell's own and the reader's; an empty cell keeps its own) and notes.
+    """
+    inks = [cut(rgb, box) for box in boxes]
+    height = line_height(inks)
+    inks = [replace(ink, lines=split_tall(ink, height)) for ink in inks]
+    crops = [(index, line_crop(ink, span, height)) for index, ink in enumerate(inks) for span in ink.lines]
+    readings = _read_unique([crop for _, crop in crops], engine, progress)
+    per_cell: list[list[Reading]] = [[] for _ in inks]
+    for (index, _), reading in zip(crops, readings):
+        if reading[0].strip():
+            per_cell[index].append((reading[0].strip(), reading[1]))
+    cells = tuple(_filled(cell, lines) for cell, lines in zip(table.cells, per_cell))
+    return replace(table, cells=cells), ([VERTICAL] if runs_vertically(inks) else [])
+
+
+VERTICAL = "Most of the text seems to run vertically, which is not read. Rotate the picture by 90 degrees and try again."
+
+
+def _filled(cell, lines: Sequence[Reading]):
+    known = [c for c in (cell.confidence, *(c for _, c in lines)) if c is not None]
+    return replace(cell, text="\n".join(t for t, _ in lines), confidence=round(min(known), 4) if known else None)
+
+
+def _read_unique(crops: Sequence[np.ndarray], engine: OcrEngine, progress: Progress) -> list[Reading]:
+    """Equal crops (a column of "-" or "0") are read once."""
+    keys = [(crop.shape, crop.tobytes()) for crop in crops]
+    first = {key: index for index, key in reversed(list(enumerate(keys)))}
+    chosen = sorted(first.values())
+    readings = dict(zip((keys[i] for i in chosen), engine.read([crops[i] for i in chosen], progress)))
+    return [readings[key] for key in keys]
+
+
+def cut(rgb: np.ndarray, box: Box) -> CellInk:
+    """The inside of one cell: rules at its border trimmed, ground estimated, light text on a dark fill turned over."""
+    x0, y0, x1, y1 = (int(round(v)) for v in box)
+    crop = rgb[max(0, y0):max(0, y1), max(0, x0):max(0, x1)]
+    if min(crop.shape[:2]) < 3:
+        return CellInk(np.full((3, 3), 255, np.uint8), np.zeros((3, 3), bool), ())
+    grey, ink = _ink(crop)
+    top, bottom, left, right = _trim(ink)
+    grey, ink = grey[top:bottom, left:right], ink[top:bottom, left:right]
+    return CellInk(grey, ink, _runs(ink.any(axis=1)) if ink.any() else ())
+
+
+def _ink(crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """uint8[h, w, 3] -> (grey with dark ink, ink mask). The ground is the most common colour; ink is what differs from it."""
+    inner = crop[1:-1, 1:-1].reshape(-1, 3)
+    ground = np.median(inner, axis=0)
+    signed = (crop.astype(np.int16) - ground.astype(np.int16))
+    distance = np.abs(signed).max(axis=2)
+    contrast = int(np.percentile(distance[1:-1, 1:-1], 99.9)) if inner.size else 0
+    contrast = max(contrast, int(distance[2:-2, 2:-2].max(initial=0)))
+    ink = distance > max(MIN_CONTRAST // 2, 0.4 * contrast) if contrast >= MIN_CONTRAST else np.zeros(distance.shape, bool)
+    grey = crop.mean(axis=2)
+    if ink.any() and grey[ink].mean() > ground.mean():
+        grey = 255 - grey
+    return grey.astype(np.uint8), ink
+
+
+def _trim(ink: np.ndarray) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) without the rules that touch the border."""
+    height, width = ink.shape
+    rows, columns = ink.mean(axis=1) > EDGE_RULE, ink.mean(axis=0) > EDGE_RULE
+    top, bottom = _border(rows, height), height - _border(rows[::-1], height)
+    left, right = _border(columns, width), width - _border(columns[::-1], width)
+    return top, max(bottom, top + 1), left, max(right, left + 1)
+
+
+def _border(filled: np.ndarray, length: int) -> int:
+    """How many entries from the start belong to a rule: up to the last filled one among the first few."""
+    near = np.flatnonzero(filled[:max(1, min(4, length // 6))])
+    end = int(near[-1]) + 1 if near.size else 1
+    while end < length // 3 and filled[end]:
+        end += 1
+    return end if near.size else 1
+
+
+def _runs(filled: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Runs of True in bool[n] as (begin, end), end exclusive."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], filled, [False])).astype(np.int8)))
+    return tuple((int(a), int(b)) for a, b in zip(edges[::2], edges[1::2]))
+
+
+def line_height(inks: Sequence[CellInk]) -> float:
+    """Height in pixels of a typical text line: the median of the ink runs, small ones (dots, dashes) left out; 12 when there is no text."""
+    heights = np.array([bottom - top for ink in inks for top, bottom in ink.lines])
+    if not heights.size:
+        return 12.0
+    tall = heights[heights >= 0.4 * np.percentile(heights, 75)]
+    return float(np.median(tall))
+
+
+def split_tall(ink: CellInk, height: float) -> tuple[tuple[int, int], ...]:
+    """Text lines of one cell: marks (dots, accents) joined to their line, runs of several touching lines parted at the thinnest rows."""
+    joined = _join_marks(ink.lines, height)
+    profile = ink.ink.sum(axis=1)
+    return tuple(part for span in joined for part in _part(profile, span, height))
+
+
+def _join_marks(runs: Sequence[tuple[int, int]], height: float) -> list[tuple[int, int]]:
+    lines: list[tuple[int, int]] = []
+    for top, bottom in runs:
+        if lines:
+            gap, small = top - lines[-1][1], min(bottom - top, lines[-1][1] - lines[-1][0]) < 0.45 * height
+            if gap <= max(1, 0.12 * height) or (small and gap <= 0.3 * height and bottom - lines[-1][0] <= 1.5 * height):
+                lines[-1] = (lines[-1][0], bottom)
+                continue
+        lines.append((top, bottom))
+    return lines
+
+
+def _part(profile: np.ndarray, span: tuple[int, int], height: float) -> list[tuple[int, int]]:
+    top, bottom = span
+    count = round((bottom - top) / (1.25 * height))
+    if bottom - top < 1.9 * height or count < 2:
+        return [span]
+    cuts, step = [top], (bottom - top) / count
+    for k in range(1, count):
+        middle, reach = top + k * step, max(1, 0.3 * step)
+        low, high = int(middle - reach), int(middle + reach) + 1
+        cuts.append(low + int(np.argmin(profile[low:high])))
+    return [(a, b) for a, b in zip(cuts, [*cuts[1:], bottom]) if b - a > 1]
+
+
+PAD = 0.25
+
+
+def line_crop(ink: CellInk, span: tuple[int, int], height: float) -> np.ndarray:
+    """uint8[h, w, 3] of one text line with a margin, at least a typical line high so that a lone dash is not blown up."""
+    top, bottom = span
+    columns = np.flatnonzero(ink.ink[top:bottom].any(axis=0))
+    left, right = (int(columns[0]), int(columns[-1]) + 1) if columns.size else (0, ink.ink.shape[1])
+    missing = max(0.0, height - (bottom - top))
+    pad = max(1, round(PAD * max(height, bottom - top)))
+    above = below = pad + round(missing / 2)
+    return _window(ink.grey, top - above, bottom + below, left - pad, right + pad)
+
+
+def _window(grey: np.ndarray, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+    """A window that may leave the crop; outside is the ground (its median)."""
+    height, width = grey.shape
+    out = np.full((bottom - top, right - left), np.uint8(np.median(grey)), np.uint8)
+    a, b, c, d = max(0, top), min(height, bottom), max(0, left), min(width, right)
+    out[a - top:b - top, c - left:d - left] = grey[a:b, c:d]
+    return np.repeat(out[:, :, None], 3, axis=2)
+
+
+def runs_vertically(inks: Sequence[CellInk]) -> bool:
+    """True where most texts run along the columns: one narrow column of ink cut into many short runs of rows, in most cells that can tell."""
+    votes = []
+    for ink in inks:
+        rows, columns = _runs(ink.ink.any(axis=1)), _runs(ink.ink.any(axis=0))
+        if len(rows) + len(columns) < 4:
+            continue
+        letter = float(np.median([b - a for a, b in rows]))
+        votes.append(len(rows) >= 3 and len(rows) > len(columns) and max(b - a for a, b in columns) <= 2.2 * letter)
+    return len(votes) >= 3 and sum(votes) > 0.6 * len(votes)
