@@ -49,6 +49,7 @@ class Exhibit:
 
     core      a module with `Config`, `run(sources, config, progress) -> Outcome`, `inspect(source)` (a cheap check at upload) and `warm()`
     verb      the name of the HTTP endpoint
+    figures   a module with `finding(view)`, `comparison(a, b, mode, px)` and `report(view)`: pure functions of a saved run
     on_page   settings every run from the page has (what the page shows beyond the files)
     blocks    a module of app.gradio_blocks with `build(exhibit)`: the exhibit's own widget
     """
@@ -68,6 +69,7 @@ class Exhibit:
     max_files: int
     samples: tuple[Sample, ...]
     headline: Headline
+    figures: str
     on_page: dict
     main_button: str
     input_word: str
@@ -86,12 +88,17 @@ EXHIBITS: tuple[Exhibit, ...] = (
         card="A photograph of a ruled table becomes a table you can sort, correct and export.",
         page="pages/table.py", core="core.table.exhibit", verb="recognise",
         accepts=("png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "pdf"), max_bytes=25_000_000, max_files=20,
-        samples=(),
+        samples=(
+            Sample("Spreadsheet", "superbike-1990.png", "A Wikipedia table with joined cells, drawn by a browser (CC BY-SA 4.0)."),
+            Sample("Photo", "coins-photo.jpg", "A simulated photograph of a printed page: turned, shaded, blurred. Table from Wikipedia (CC BY-SA 4.0)."),
+            Sample("Fills", "data-gov.png", "A US government report: coloured fills, white gaps instead of rules."),
+            Sample("No rules", "item-format.png", "A US government report whose table has no vertical rules: watch it decline."),
+        ),
         headline=Headline(
             paper_text="95.5 %", paper=95.5, bench_key="headline.teds_struct", form="{:.1f} %", scale=100,
             unit="structure score, TEDS, of 100",
             differs="Paper: the whole system on PubTabNet, mostly tables without rules. Here: the region path alone, on fully ruled tables; it abstains from all others."),
-        on_page={"race": True}, main_button="Read the table", input_word="picture", blocks="app.gradio_blocks.editor",
+        figures="app.figures.table", on_page={"race": True}, main_button="Read the table", input_word="picture", blocks="app.gradio_blocks.editor",
     ),
 )
 
