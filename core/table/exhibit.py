@@ -1,0 +1,216 @@
+"""The table exhibit as the studio runs it: pictures in; HTML, XLSX, CSV, Markdown, OTSL and JSON out, with the intermediate pictures for the page."""
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass, replace
+
+import numpy as np
+
+from core.errors import InputError
+from core.exhibit import Outcome, Progress, Source, silent
+from core.io.pictures import MAX_BYTES, inspect, read_picture
+from core.table.config import TableConfig
+from core.table.export import Record, files_of, from_json
+from core.table.ocr import engine as ocr_engine
+from core.table.recognise import TableResult, part, recognise
+
+__all__ = ["Config", "MAX_BYTES", "amend", "inspect", "run", "stems", "warm"]
+
+Config = TableConfig
+DISPLAY_SIDE = 1800
+MAX_REGIONS = 2000
+SURE = 0.8
+PNG_BYTES = 1_500_000
+
+
+def warm() -> None:
+    """Load what the first run would otherwise wait for: the default OCR model, and one line through it."""
+    ocr_engine(TableConfig()).read([np.full((32, 64, 3), 255, np.uint8)])
+
+
+def run(sources: Sequence[Source], config: TableConfig = TableConfig(), progress: Progress = silent) -> Outcome:
+    """Recognise the table of every source.
+
+    files    STEM.html .xlsx .csv .md .otsl.txt .json; an abstention has STEM.json only
+    trace    STEM/picture.png or .jpg, STEM/binary.png, STEM/rules.png, STEM/regions.png, STEM/trace.json
+    metrics  pictures, tables, cells, spans, to_check (cells below 0.8), abstained
+    Raises InputError, LimitError (naming the source), EngineError, ConfigError and whatever `progress` raises to stop.
+    """
+    files: dict[str, bytes] = {}
+    trace: dict[str, bytes] = {}
+    results, seconds = [], {"decode": 0.0}
+    for index, (source, stem) in enumerate(zip(sources, stems(sources))):
+        result = _one(source, config, part(progress, index / len(sources), (index + 1) / len(sources)), seconds)
+        files |= _timed(seconds, "export", lambda: files_of(_record(result), stem))
+        trace |= _timed(seconds, "pictures", lambda: trace_of(result, stem, config))
+        results.append(replace(result, picture=replace(result.picture, rgb=result.picture.rgb[:0]), reading=None))
+    notes = tuple(dict.fromkeys(_named(note, r, len(sources)) for r in results for note in r.notes))
+    models = {name: version for r in results for name, version in r.models.items()}
+    return Outcome(files, trace, metrics(results), _in_order(seconds), notes, models)
+
+
+def _one(source: Source, config: TableConfig, progress: Progress, seconds: dict[str, float]) -> TableResult:
+    progress(0.0, f"Opening {source.name}")
+    picture = _timed(seconds, "decode", lambda: read_picture(source, config.page, config.shrink))
+    result = recognise(picture, config, part(progress, 0.03, 0.97))
+    for stage, spent in result.seconds.items():
+        seconds[stage] = seconds.get(stage, 0.0) + spent
+    return result
+
+
+def _timed(seconds: dict[str, float], stage: str, work):
+    begun = time.perf_counter()
+    try:
+        return work()
+    finally:
+        seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - begun
+
+
+def _in_order(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Decode, the stages of the structure, OCR, then the writing of files and pictures."""
+    last = ("ocr", "export", "pictures")
+    return {k: v for k, v in seconds.items() if k not in last} | {k: seconds[k] for k in last if k in seconds}
+
+
+def _named(note: str, result: TableResult, sources: int) -> str:
+    name = result.picture.name
+    return note if sources == 1 or note.startswith(name) else f"{name}: {note}"
+
+
+def _record(result: TableResult) -> Record:
+    p = result.picture
+    return Record(p.name, p.width, p.height, result.engine, result.table, result.reason)
+
+
+def metrics(results: Sequence[TableResult]) -> dict[str, int]:
+    """Counts over all pictures of a run."""
+    cells = [cell for r in results if r.table for cell in r.table.cells]
+    return {"pictures": len(results), "tables": sum(not r.abstained for r in results), "cells": len(cells),
+            "spans": sum(c.rowspan * c.colspan > 1 for c in cells), "to_check": sum(c.confidence is not None and c.confidence < SURE for c in cells),
+            "abstained": sum(r.abstained for r in results)}
+
+
+def stems(sources: Sequence[Source]) -> list[str]:
+    """One file stem per source: its name without folder and ending, made safe for any file system and unique."""
+    taken: set[str] = set()
+    found = []
+    for source in sources:
+        bare = re.split(r"[/\\]", source.name)[-1]
+        clean = re.sub(r"[^\w .()+-]", "_", re.sub(r"(?<=.)\.[A-Za-z0-9]{1,5}$", "", bare)).strip(" .")[:80] or "picture"
+        stem = next(s for n in range(1, len(sources) + 2) if (s := clean if n == 1 else f"{clean}-{n}").casefold() not in taken)
+        taken.add(stem.casefold())
+        found.append(stem)
+    return found
+
+
+def amend(files: Mapping[str, bytes], stem: str, texts: Mapping[tuple[int, int], str]) -> dict[str, bytes]:
+    """All files of one table again, after a visitor corrected texts.
+
+    files  the files of a run, or at least STEM.json
+    texts  (row, col) of a cell's top left place -> its text; these cells get confidence 1.0
+    Raises InputError where STEM has no table or no cell begins at a given place.
+    """
+    if f"{stem}.json" not in files:
+        raise InputError(f"There is no table {stem!r} in this run. It has: {', '.join(n[:-5] for n in files if n.endswith('.json')) or 'none'}.")
+    record = from_json(bytes(files[f"{stem}.json"]).decode())
+    if record.table is None:
+        raise InputError(f"{stem} has no table to correct: no ruled table was found in it.")
+    places = {(c.row, c.col) for c in record.table.cells}
+    if unknown := sorted(set(texts) - places):
+        raise InputError(f"No cell of {stem} begins at row {unknown[0][0] + 1}, column {unknown[0][1] + 1}; correct the cell that spans that place.")
+    cells = tuple(replace(c, confidence=1.0) if (c.row, c.col) in texts else c for c in record.table.cells)
+    return files_of(replace(record, table=replace(record.table, cells=cells).with_texts(dict(texts))), stem)
+
+
+# What only the page shows
+
+def trace_of(result: TableResult, stem: str, config: TableConfig) -> dict[str, bytes]:
+    """The pictures and the region list of "what happened"."""
+    reading = result.reading
+    name, picture = _display(result.picture.rgb, result.picture.format)
+    shown = {f"{stem}/{name}": picture, f"{stem}/binary.png": _png(_mask(reading.binary)), f"{stem}/rules.png": _png(_mask(reading.rules)),
+             f"{stem}/regions.png": _png(coloured(reading.interior))}
+    return shown | {f"{stem}/trace.json": json.dumps(_story(result, config), default=_plain, ensure_ascii=False).encode()}
+
+
+def _story(result: TableResult, config: TableConfig) -> dict:
+    reading, picture = result.reading, result.picture
+    longest = max(picture.rgb.shape[:2])
+    story = {"name": picture.name, "width": picture.width, "height": picture.height, "format": picture.format, "page": picture.page, "pages": picture.pages,
+             "display_scale": min(1.0, DISPLAY_SIDE / longest) * picture.scale, "skew_degrees": reading.skew_degrees, "to_input": reading.to_input,
+             "working_size": list(reading.binary.shape[1::-1]), "abstained": result.abstained, "reason": result.reason,
+             "regions": [_fields(region) for region in reading.regions[:MAX_REGIONS]], "regions_total": len(reading.regions),
+             "other_tables": [_fields(t) for t in reading.other_tables], "seconds": dict(result.seconds), "notes": list(result.notes)}
+    if config.race:
+        from core.table.labelling import race
+
+        story["race"] = race(reading.interior)
+    return story
+
+
+def _fields(value):
+    return asdict(value) if is_dataclass(value) else value
+
+
+def _plain(value):
+    """What json cannot write by itself: NumPy arrays and scalars."""
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
+
+
+def _display(rgb: np.ndarray, form: str) -> tuple[str, bytes]:
+    small = shrunk(rgb)
+    if form not in ("JPEG", "WEBP"):
+        data = _png(small)
+        if len(data) <= PNG_BYTES:
+            return "picture.png", data
+    return "picture.jpg", _encode(".jpg", small)
+
+
+def shrunk(picture: np.ndarray) -> np.ndarray:
+    """The picture with its longest side at most DISPLAY_SIDE pixels."""
+    import cv2
+
+    scale = DISPLAY_SIDE / max(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    size = tuple(max(1, round(side * scale)) for side in picture.shape[1::-1])
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def _mask(mask: np.ndarray) -> np.ndarray:
+    """Ink black on white, as print."""
+    return 255 - shrunk((np.asarray(mask) > 0).astype(np.uint8) * 255)
+
+
+def coloured(interior: np.ndarray) -> np.ndarray:
+    """uint8[h, w, 3]: every connected region of a mask in a colour of its own, the rest dark."""
+    from core.table.labelling import label_regions
+
+    mask = np.ascontiguousarray(np.asarray(interior) > 0).astype(np.uint8)
+    labels = np.zeros(mask.shape, np.int32)
+    label_regions(mask, 8, labels)
+    scale = max(1.0, max(mask.shape) / DISPLAY_SIDE)
+    rows, cols = ((np.arange(int(side / scale)) * scale).astype(int) for side in mask.shape)
+    return _palette(int(labels.max(initial=0)))[labels[rows][:, cols]]
+
+
+def _palette(count: int) -> np.ndarray:
+    """uint8[count + 1, 3]: hues a golden ratio apart, so that neighbours differ; 0 is the dark between the regions."""
+    hue = (np.arange(count + 1) * 0.618034) % 1.0
+    rgb = np.abs(hue[:, None] * 6 - np.array([3, 2, 4])) * np.array([1, -1, -1]) + np.array([-1, 2, 2])
+    colours = 105 + 130 * rgb.clip(0, 1)
+    colours[0] = 34
+    return colours.astype(np.uint8)
+
+
+def _png(picture: np.ndarray) -> bytes:
+    return _encode(".png", picture)
+
+
+def _encode(ending: str, picture: np.ndarray) -> bytes:
+    import cv2
+
+    ordered = picture if picture.ndim == 2 else picture[:, :, ::-1]
+    return cv2.imencode(ending, np.ascontiguousarray(ordered), [cv2.IMWRITE_JPEG_QUALITY, 85] if ending == ".jpg" else [])[1].tobytes()
