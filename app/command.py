@@ -196,7 +196,6 @@ def end(sentence: str) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Exit code of `run` or `train`: 0, 2 with one line on standard error, 130 when stopped."""
-    signal.signal(signal.SIGTERM, _stop)
     commands = {"run": run_command, "train": train_command}
     try:
         if not argv or argv[0] not in commands:
@@ -211,4 +210,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)
     sys.exit(main(sys.argv[1:]))
