@@ -1,0 +1,262 @@
+"""Figures of the table exhibit: pure functions of a saved run's record, files and trace."""
+
+import base64
+import json
+from dataclasses import dataclass
+from html import escape
+
+import plotly.graph_objects as go
+
+from app.figures.style import INK, bars, figure, tint
+
+CONFIDENT = 0.8
+"""Below this a cell is marked to be checked."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One picture of a run: its stem, the content of STEM.json and of its trace."""
+
+    stem: str
+    result: dict
+    trace: dict
+
+    @property
+    def cells(self) -> list[dict]:
+        return self.result["cells"]
+
+    @property
+    def to_check(self) -> list[dict]:
+        return [c for c in self.cells if c["confidence"] is not None and c["confidence"] < CONFIDENT]
+
+    @property
+    def joined(self) -> list[dict]:
+        return [c for c in self.cells if c["rowspan"] > 1 or c["colspan"] > 1]
+
+
+def stems(view) -> list[str]:
+    """The pictures of a run in the order they were given."""
+    return [name.removesuffix("/trace.json") for name in view.trace if name.endswith("/trace.json")]
+
+
+def reading(view, stem: str) -> Reading:
+    """One picture's result and trace."""
+    return Reading(stem, json.loads(view.files[f"{stem}.json"]), json.loads(view.trace[f"{stem}/trace.json"]))
+
+
+def address(cell: dict) -> str:
+    """A cell's spreadsheet address: B4."""
+    return f"{letters(cell['col'])}{cell['row'] + 1}"
+
+
+def letters(col: int) -> str:
+    """Column 0 -> A, 25 -> Z, 26 -> AA."""
+    word = ""
+    while col >= 0:
+        word, col = chr(65 + col % 26) + word, col // 26 - 1
+    return word
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """"1 cell", "3 cells"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def finding(view) -> str:
+    """The run in one sentence with its numbers."""
+    several = [reading(view, stem) for stem in stems(view)]
+    cells, joined = sum(len(r.cells) for r in several), sum(len(r.joined) for r in several)
+    check, none = sum(len(r.to_check) for r in several), sum(r.result["abstained"] for r in several)
+    if len(several) == 1 and none:
+        return "No closed cells here, so no table was made up"
+    words = f"{count(cells, 'cell')} found, {joined:,} joined, {check:,} to check"
+    if len(several) > 1:
+        words = f"{len(several)} pictures, {words}" + (f", {none} without closed cells" if none else "")
+    return words
+
+
+def data_uri(data: bytes) -> str:
+    """Picture bytes as a data URI (PNG or JPEG by content)."""
+    kind = "png" if data[:4] == b"\x89PNG" else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def picture_of(view, stem: str) -> bytes:
+    """The display picture of a run."""
+    return view.trace.get(f"{stem}/picture.jpg") or view.trace[f"{stem}/picture.png"]
+
+
+def cells_figure(view, stem: str, mode: str, px: int, marked: set[tuple[int, int]] | None = None, tall: float = 34) -> tuple[go.Figure, str]:
+    """The cells over the picture, hover for text, span and confidence; with its alternative text.
+
+    marked  cells (row, col) drawn in the fault colour; by default those to be checked
+    tall    greatest height in rem
+    """
+    this = reading(view, stem)
+    width, height = this.result["image"]["width"], this.result["image"]["height"]
+    fig, ink = figure(mode, px), INK["light"]
+    fig.add_layout_image(source=data_uri(picture_of(view, stem)), xref="x", yref="y", x=0, y=0, sizex=width, sizey=height, sizing="stretch", layer="below")
+    marked = {(c["row"], c["col"]) for c in this.to_check} if marked is None else marked
+    for colour, wanted in ((ink["ours"], False), (ink["fault"], True)):
+        _outlines(fig, [c for c in this.cells if ((c["row"], c["col"]) in marked) == wanted], colour, px)
+    _hover_points(fig, this.cells)
+    fig.update_xaxes(range=[0, width], visible=False, constrain="domain")
+    fig.update_yaxes(range=[height, 0], visible=False, scaleanchor="x", constrain="domain")
+    fig.update_layout(margin=dict(l=0, r=0, t=0, b=0), height=int(min(tall, max(12, 33 * height / width)) * px), hovermode="closest", hoverdistance=60, dragmode="zoom")
+    alt = f"The picture {this.result['image']['name']} with {count(len(this.cells), 'cell')} outlined, {count(len(marked), 'of them marked', 'of them marked')}."
+    return fig, alt
+
+
+def _outlines(fig: go.Figure, cells: list[dict], colour: str, px: int) -> None:
+    """All cells of one colour as one trace: rectangles separated by gaps."""
+    x, y = [], []
+    for cell in cells:
+        x0, y0, x1, y1 = cell["box"]
+        x += [x0, x1, x1, x0, x0, None]
+        y += [y0, y0, y1, y1, y0, None]
+    if x:
+        fig.add_scatter(x=x, y=y, mode="lines", fill="toself", fillcolor=tint(colour, 0.10), line=dict(color=colour, width=px / 9), hoverinfo="skip")
+
+
+def _hover_points(fig: go.Figure, cells: list[dict]) -> None:
+    """Invisible points, several along a long cell, so that the nearest one belongs to the cell under the pointer."""
+    x, y, words = [], [], []
+    for cell in cells:
+        x0, y0, x1, y1 = cell["box"]
+        wide, tall = x1 - x0, y1 - y0
+        many = int(min(6, max(1, round(max(wide, tall) / max(1.0, min(wide, tall))))))
+        for step in range(many):
+            at = (step + 0.5) / many
+            x.append(x0 + wide * (at if wide >= tall else 0.5))
+            y.append(y0 + tall * (at if tall > wide else 0.5))
+            words.append(_hover_words(cell))
+    fig.add_scatter(x=x, y=y, mode="markers", marker=dict(size=1, opacity=0), text=words, hovertemplate="%{text}<extra></extra>")
+
+
+def _hover_words(cell: dict) -> str:
+    text = escape(cell["text"]).replace("\n", "<br>") or "<i>empty</i>"
+    span = f"<br>{cell['rowspan']} × {cell['colspan']} places" if cell["rowspan"] > 1 or cell["colspan"] > 1 else ""
+    sure = f"<br>confidence {100 * cell['confidence']:.0f} %" if cell["confidence"] is not None else ""
+    return f"<b>{address(cell)}</b><br>{text}{span}{sure}"
+
+
+def grid_of(result: dict) -> dict[str, list[str]]:
+    """Column letter -> texts by row; a joined cell's text stands in each of its places."""
+    columns = {letters(k): [""] * result["rows"] for k in range(result["cols"])}
+    for cell in result["cells"]:
+        for r in range(cell["row"], cell["row"] + cell["rowspan"]):
+            for k in range(cell["col"], cell["col"] + cell["colspan"]):
+                columns[letters(k)][r] = cell["text"]
+    return columns
+
+
+def race_figure(race: list[dict], mode: str, px: int) -> tuple[go.Figure, str]:
+    """The labelling of this picture by every labeller: best time as a bar, the median as its whisker (milliseconds)."""
+    base = next((r["seconds"] for r in race if r["name"].startswith("OpenCV")), race[-1]["seconds"])
+    names, values = [_labeller(r) for r in race], [1e3 * r["seconds"] for r in race]
+    words = [f"<b>{1e3 * r['seconds']:.2f} ms</b>  {r['seconds'] / base:.2f}×" for r in race]
+    fig = figure(mode, px)
+    bars(fig, names, values, words, [_role(r) for r in race], values, [1e3 * r["median"] for r in race])
+    fig.update_xaxes(title_text="time for one labelling (ms), shorter is better", range=[0, 1.3 * max(1e3 * r["median"] for r in race)])
+    return fig, "; ".join(f"{_labeller(r)} {1e3 * r['seconds']:.2f} ms" for r in race) + "."
+
+
+def _labeller(entry: dict) -> str:
+    return f"{entry['name']}, {'no labels' if entry['work'] == 'boxes' else 'labels'}"
+
+
+def _role(entry: dict) -> str:
+    return "ours" if entry["name"].startswith("Row runs") else "second" if entry["name"].startswith("Flood fill") else "rest"
+
+
+def race_note(this: Reading) -> str:
+    """What was labelled and whether all agree."""
+    race = this.trace["race"]
+    agree = "all find the same components" if all(r["same"] for r in race) else "NOT all find the same components"
+    return f"{race[0]['part'].capitalize()} mask, {race[0]['pixels']:,} pixels, {race[0]['components']:,} components: {agree}."
+
+
+STEPS = {"read picture": "Opened the picture", "deskew": "Straightened it", "binarise": "Told ink from ground", "rules": "Told rules from letters",
+         "flood fill": "Flooded the cells", "grid": "Built the grid", "ocr": "Read the cells", "export": "Wrote the files", "race": "Raced the labellers"}
+
+
+def stages(this: Reading) -> list[tuple[str, str, float]]:
+    """The stages in order: what was done, what came out, seconds."""
+    kept = sum(r["kept"] for r in this.trace["regions"])
+    read = sum(bool(c["text"]) for c in this.cells)
+    outcome = {
+        "read picture": f"{this.result['image']['width']:,} × {this.result['image']['height']:,} pixels", "deskew": f"{this.trace['skew_degrees']:+.2f}° turned back",
+        "flood fill": f"{count(this.trace['regions_total'], 'region')}, {kept:,} kept",
+        "grid": f"{this.result['rows']} × {this.result['cols']} places, {len(this.joined)} joined cells" if this.cells else "none",
+        "ocr": f"{count(read, 'cell')} with text, {len(this.to_check)} below {100 * CONFIDENT:.0f} % confidence"}
+    return [(STEPS.get(stage, stage.capitalize()), outcome.get(stage, ""), seconds) for stage, seconds in this.trace["seconds"].items()]
+
+
+def verdicts(this: Reading) -> str:
+    """How many regions were kept, and why the rest were not."""
+    why: dict[str, int] = {}
+    for region in this.trace["regions"]:
+        if not region["kept"]:
+            why[region["reason"]] = why.get(region["reason"], 0) + 1
+    kept = sum(r["kept"] for r in this.trace["regions"])
+    dropped = ", ".join(f"{n:,} {reason}" for reason, n in sorted(why.items(), key=lambda item: -item[1])[:4])
+    return f"{count(this.trace['regions_total'], 'region')}: {kept:,} kept" + (f"; dropped: {dropped}" if dropped else "")
+
+
+LEGENDS = {
+    "Binarised": "Black: taken for ink. Dark headers and fills are told apart from the letters on them.",
+    "Rule mask": "Black: taken for a rule. Letters have gone; what is left closes the cells.",
+    "Regions": "Every region the flood fill found, each in its own colour; the rules stay dark.",
+}
+
+
+def changes(result: dict, before, after) -> dict[tuple[int, int], str]:
+    """Corrected texts by (row, col) of the cell, from the grid before and after editing (data frames of one shape)."""
+    found = {}
+    for cell in result["cells"]:
+        for r in range(cell["row"], cell["row"] + cell["rowspan"]):
+            for k in range(cell["col"], cell["col"] + cell["colspan"]):
+                new = after.iat[r, k]
+                if new != before.iat[r, k]:
+                    found[(cell["row"], cell["col"])] = "" if new is None else str(new)
+    return found
+
+
+def comparison(a, b, mode: str, px: int):
+    """Two runs for the compare view: ((figure, alt), (figure, alt), [(words, value)]); cells that differ are marked in both pictures."""
+    one, two = reading(a, stems(a)[0]), reading(b, stems(b)[0])
+    first, second = ({(c["row"], c["col"]): c for c in r.cells} for r in (one, two))
+    same = {at for at in first.keys() & second.keys() if _alike(first[at], second[at])}
+    texts = {at for at in same if first[at]["text"] == second[at]["text"]}
+    figures = tuple(cells_figure(v, r.stem, mode, px, set(cells) - texts, tall=26) for v, r, cells in ((a, one, first), (b, two, second)))
+    most = max(len(first), len(second))
+    left, right = (v.record["seconds"]["total"] for v in (a, b))
+    return figures[0], figures[1], [
+        ("same cells", f"{len(same):,} of {most:,}"), ("same text in them", f"{len(texts):,} of {len(same):,}"), ("time, right ÷ left", f"{right / left:.2f}×")]
+
+
+def _alike(a: dict, b: dict) -> bool:
+    return (a["rowspan"], a["colspan"]) == (b["rowspan"], b["colspan"])
+
+
+def report(view) -> str:
+    """The result part of the one-page report: each picture with its cells, and the table."""
+    parts = []
+    for stem in stems(view):
+        this = reading(view, stem)
+        parts.append(f"<h2>{escape(this.result['image']['name'])}</h2>" + _svg(view, this))
+        if this.result["abstained"]:
+            parts.append(f"<p>{escape(this.result['reason'])}</p>")
+        else:
+            table = view.files[f"{stem}.html"].decode()
+            parts.append(table[table.index("<table"):table.index("</table>") + 8])
+    return "".join(parts)
+
+
+def _svg(view, this: Reading) -> str:
+    width, height = this.result["image"]["width"], this.result["image"]["height"]
+    boxes = "".join(
+        f'<rect x="{x0:.1f}" y="{y0:.1f}" width="{x1 - x0:.1f}" height="{y1 - y0:.1f}" fill="none" stroke="{INK["light"]["ours"]}" stroke-width="{max(width, height) / 500:.2f}"/>'
+        for x0, y0, x1, y1 in (c["box"] for c in this.cells))
+    return (f'<svg viewBox="0 0 {width} {height}" width="{min(width, 900)}" role="img" aria-label="{count(len(this.cells), "cell")} outlined">'
+            f'<image href="{data_uri(picture_of(view, this.stem))}" width="{width}" height="{height}"/>{boxes}</svg>')

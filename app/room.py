@@ -1,0 +1,122 @@
+"""An exhibit's page: header, rail, stage with its states, what happened, numbers footer. A page brings only what is its own to show."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from app import arrival, desk, shell
+from app.desk import View
+from app.pieces import plain, small
+from app.registry import Exhibit
+from app.widgets.compare import compare_in_stage
+from app.widgets.footer import numbers_footer
+from app.widgets.input_rail import input_rail, run_sample
+from core.errors import LimitError, VitrineError
+
+Show = Callable[[View], None]
+TICK = 0.4
+"""Seconds between looks at a job under way."""
+
+
+def room(row: Exhibit, finding: Callable[[View], str], show: Show, explain: Show) -> None:
+    """Draw the exhibit's page.
+
+    finding  the result as one sentence with its number, the header of the stage
+    show     draws the result
+    explain  draws "what happened"
+    """
+    place = desk.desk(row)
+    desk.open_link(row)
+    desk.collect(row)
+    waiting = arrival.greet(row, place)
+    shell.header(row)
+    shell.fallback_notice()
+    rail, stage = st.columns([1, 2.6], gap="medium")
+    with rail:
+        input_rail(row)
+    with stage:
+        _stage(row, place, waiting, finding, show)
+    if place.view and not place.job and not place.error:
+        with st.expander("What happened", icon=":material/timeline:", key=f"what-happened:{row.slug}"):
+            explain(place.view)
+        numbers_footer(row, place.view)
+
+
+def _stage(row: Exhibit, place: desk.Desk, waiting: bool, finding: Callable[[View], str], show: Show) -> None:
+    if place.error:
+        shell.could_not(place.error, _ways_out(row, place, place.error))
+    elif waiting or place.job:
+        _under_way(row, waiting)
+    elif place.view:
+        _result(row, place.view, finding, show)
+    else:
+        limits = f"{', '.join(a.upper() for a in row.accepts if a not in ('jpeg', 'tiff'))}, up to {row.max_bytes // 1_000_000} MB"
+        shell.empty(f"**No {row.input_word} yet.** Start with a sample, or drop your own.", limits,
+                    [(s.label, lambda label=s.label: run_sample(row, label)) for s in row.samples])
+
+
+def _result(row: Exhibit, view: View, finding: Callable[[View], str], show: Show) -> None:
+    left, right = st.columns([2.6, 1], gap="small", vertical_alignment="center")
+    left.header(finding(view), anchor=False)
+    with right:
+        chosen = st.segmented_control("View", ("Result", "Compare"), default="Result", required=True, key=f"view:{row.slug}", label_visibility="collapsed")
+    for note in view.record["notes"]:
+        small(plain(note))
+    if chosen == "Compare":
+        compare_in_stage(row, view)
+    else:
+        show(view)
+
+
+@st.fragment(run_every=TICK)
+def _under_way(row: Exhibit, waiting: bool) -> None:
+    """The job's state; a finished job reruns the page, which collects it."""
+    if waiting:
+        _working("Reading the first sample", None, None, None)
+        if arrival.prepare(row) is not None:
+            st.rerun()
+        return
+    job = desk.current_job(row)
+    if job is None or job.finished:
+        st.rerun()
+    if job.state == "queued" and job.ahead:
+        _in_line(row, job)
+    else:
+        _working(job.message or "Starting", job.fraction, job.seconds_so_far, job.seconds_left, lambda: desk.stop(row))
+
+
+def _working(message: str, fraction: float | None, so_far: float | None, left: float | None, stop: Callable[[], None] | None = None) -> None:
+    with shell.state_box("state-working"):
+        st.markdown(f"**{plain(message)}.**")
+        st.progress(min(max(fraction or 0.0, 0.0), 1.0))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if so_far is not None:
+                small(f"{so_far:.0f} s so far" + (f", about {max(left, 1):.0f} s left" if left is not None else ""), width="content")
+            if stop:
+                st.button("Stop", icon=":material/stop:", on_click=stop, key="stop-job")
+
+
+def _in_line(row: Exhibit, job) -> None:
+    many = "One visitor is" if job.ahead == 1 else f"{job.ahead} visitors are"
+    about = f" About {job.seconds_left:.0f} s." if job.seconds_left is not None else ""
+    with shell.state_box("state-in-line"):
+        st.markdown(f"**{many} before you.**{about}")
+        st.progress(0.0)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button("Show my saved runs meanwhile", icon=":material/history:", key="meanwhile"):
+                shell.goto("history")
+            st.button("Leave the line", type="tertiary", on_click=desk.stop, args=(row,), key="leave-line")
+
+
+def _ways_out(row: Exhibit, place: desk.Desk, error: VitrineError) -> list[tuple[str, Callable[[], None]]]:
+    """Buttons that do what the sentence advises."""
+    ways: list[tuple[str, Callable[[], None]]] = []
+    if isinstance(error, LimitError) and "shrink" in row.module().Config.__dataclass_fields__ and place.sources:
+        ways.append(("Halve it for me", lambda: desk.start(row, shrink=True, **row.on_page)))
+    elif place.sources:
+        ways.append(("Try again", lambda: desk.start(row, **row.on_page)))
+    if row.samples:
+        ways.append(("Use a sample instead", lambda: run_sample(row, row.samples[0].label)))
+    if place.view:
+        ways.append(("Back to the last result", lambda: setattr(place, "error", None)))
+    return ways

@@ -1,0 +1,104 @@
+"""The table exhibit: a picture in, its cells over it, the table beside it, corrected and exported."""
+
+import pandas as pd
+import streamlit as st
+
+from app import desk
+from app.figures import table as figures
+from app.pieces import base_px, mode, nb, plain, small
+from app.registry import exhibit
+from app.room import room
+from app.widgets.downloads import download, download_row, zipped
+from core.errors import StorageError
+
+ROW = exhibit("table")
+FORMATS = (("XLSX", ".xlsx"), ("CSV", ".csv"), ("HTML", ".html"), ("Markdown", ".md"), ("OTSL", ".otsl.txt"), ("JSON", ".json"))
+LAYERS = {"Binarised": "binary.png", "Rule mask": "rules.png", "Regions": "regions.png"}
+
+
+def chosen_stem(view: desk.View) -> str:
+    """The picture on show; a run over several has a choice."""
+    stems = figures.stems(view)
+    return st.selectbox("Picture", stems, key="table:stem") if len(stems) > 1 else stems[0]
+
+
+def show(view: desk.View) -> None:
+    """Cells over the picture, the table beside it, downloads under it."""
+    stem = chosen_stem(view)
+    this = figures.reading(view, stem)
+    if this.result["abstained"]:
+        st.image(figures.picture_of(view, stem), alt=f"The picture {this.result['image']['name']}, in which no closed cells were found.")
+        st.markdown(f"**{plain(this.result['reason'])}**")
+        small("This engine reads tables whose cells are closed by rules. Where there are none it says so; it never invents a grid.")
+    else:
+        left, right = st.columns(2, gap="small")
+        with left:
+            fig, alt = figures.cells_figure(view, stem, mode(), base_px())
+            st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=alt, key="table:cells")
+            small(f":blue[Outlined: a cell.] :red[Red: read with less than {100 * figures.CONFIDENT:.0f} % confidence.] Drag to zoom, double-click to go back.")
+        with right:
+            edit(view, stem, this)
+    if len(figures.stems(view)) > 1:
+        download("Everything as a zip", f"{view.id or 'tables'}.zip", zipped(view.files), "table:zip", ":material/folder_zip:")
+
+
+def edit(view: desk.View, stem: str, this: figures.Reading) -> None:
+    """The table as a grid to correct; every correction goes into the saved run and its downloads."""
+    frame = pd.DataFrame(figures.grid_of(this.result), index=range(1, this.result["rows"] + 1))
+    corrected = st.data_editor(frame, key=f"table:grid:{view.id}:{view.version}:{stem}", height=grid_height(len(frame)), alt="The table read from the picture")
+    changes = figures.changes(this.result, frame, corrected)
+    if changes:
+        write_back(view, stem, changes)
+    small("Click a cell to correct it; a joined cell shows its text in each of its places. " + checks(this))
+    download_row(view.files, [(name, stem + end) for name, end in FORMATS], "table:save")
+
+
+def grid_height(rows: int) -> int:
+    """Pixels for a grid of this many rows, at most what fits beside the picture."""
+    return int(min(34, 2.2 * (rows + 1) + 0.3) * base_px())
+
+
+def checks(this: figures.Reading) -> str:
+    """The cells a visitor should look at, by address."""
+    doubtful = [f"{figures.address(c)} ({100 * c['confidence']:.0f} %)" for c in this.to_check[:8]]
+    return f":red[To check: {', '.join(doubtful)}{' …' if len(this.to_check) > 8 else ''}]" if doubtful else "Nothing to check."
+
+
+def write_back(view: desk.View, stem: str, changes: dict[tuple[int, int], str]) -> None:
+    """Save corrections; when somebody else was first they stay here and can become a run of their own."""
+    place, files = desk.desk(ROW), ROW.module().amend(view.files, stem, changes)
+    try:
+        place.view = desk.amend(view, files)
+        st.rerun()
+    except StorageError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        if st.button("Save mine as a copy", key="table:copy"):
+            place.view = desk.copy(view, files)
+            st.query_params["run"] = place.view.id or ""
+            st.rerun()
+        if st.button("Show the other version", key="table:other"):
+            place.view = None
+            st.rerun()
+
+
+def explain(view: desk.View) -> None:
+    """The stages with their times, the masks, every region with its verdict, and the labellers' race on this picture."""
+    stem = figures.stems(view)[0] if len(figures.stems(view)) == 1 else st.session_state.get("table:stem", figures.stems(view)[0])
+    this = figures.reading(view, stem)
+    stages = pd.DataFrame(figures.stages(this), columns=["Step", "Outcome", "Seconds"])
+    st.dataframe(stages, hide_index=True, alt="Stages and their seconds",
+                 column_config={"Seconds": st.column_config.ProgressColumn(format="%.3f s", max_value=float(max(stages["Seconds"].max(), 1e-3)))})
+    layer = st.segmented_control("What the engine saw", tuple(LAYERS), default="Regions", required=True, key="table:layer")
+    st.image(view.trace[f"{stem}/{LAYERS[layer]}"], width="stretch", alt=f"{layer} of {this.result['image']['name']}")
+    small(figures.LEGENDS[layer])
+    regions = pd.DataFrame(this.trace["regions"])
+    st.subheader(nb(figures.verdicts(this)), anchor=False)
+    st.dataframe(regions, hide_index=True, alt="Every region the flood fill found, and why it was kept or dropped")
+    if this.trace.get("race"):
+        st.subheader("The same labelling, measured on this picture just now", anchor=False)
+        fig, alt = figures.race_figure(this.trace["race"], mode(), base_px())
+        st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=alt, key="table:race")
+        small("Bar: best of the repeats. Whisker: their median. × : against OpenCV with labels and statistics. " + figures.race_note(this))
+
+
+room(ROW, figures.finding, show, explain)
