@@ -2,7 +2,7 @@
 
 import numpy as np
 
-KERNELS = {"labelling": ("label_regions", "label_regions_bfs")}
+KERNELS = {"labelling": ("label_regions", "label_regions_bfs"), "tree_distance": ("rename_costs", "tree_distance")}
 """Compiled module -> the kernels it holds."""
 
 
@@ -79,3 +79,95 @@ def _boxes(components, component, rows, starts, ends):
     area = np.zeros(components, dtype=np.int64)
     np.add.at(area, component, ends - starts)
     return np.stack([left, top, right - left, bottom - top, area], axis=1).astype(np.int32)
+
+
+def rename_costs(kinds_a, tokens_a, offsets_a, kinds_b, tokens_b, offsets_b, costs):
+    """Fill costs float64[n, m]: 1 where kinds differ, else Levenshtein(tokens of i, tokens of j) / the longer length, 0 when both are empty.
+
+    kinds int32[n]; tokens int32[any], not negative; offsets int32[n + 1] into tokens.
+    Raises ValueError where the shapes do not fit, a token is negative or an offset leads out of the tokens.
+    """
+    _check_costs(kinds_a, tokens_a, offsets_a, kinds_b, tokens_b, offsets_b, costs)
+    lengths = np.diff(offsets_b)
+    texts = np.full((len(kinds_b), lengths.max(initial=0)), -1, dtype=np.int64)
+    texts[np.arange(texts.shape[1]) < lengths[:, None]] = tokens_b[offsets_b[0]:offsets_b[-1]]
+    for i, kind in enumerate(kinds_a):
+        pattern = tokens_a[offsets_a[i]:offsets_a[i + 1]]
+        distance = _levenshtein(pattern, texts)[np.arange(len(texts)), lengths]
+        costs[i] = np.where(kinds_b == kind, distance / np.maximum(np.maximum(lengths, len(pattern)), 1), 1.0)
+
+
+def _check_costs(kinds_a, tokens_a, offsets_a, kinds_b, tokens_b, offsets_b, costs):
+    n, m = len(kinds_a), len(kinds_b)
+    if costs.shape != (n, m) or len(offsets_a) != n + 1 or len(offsets_b) != m + 1:
+        raise ValueError(f"costs is {costs.shape[0]} x {costs.shape[1]} and offsets {len(offsets_a)} and {len(offsets_b)} long; kinds ask for {n} x {m}.")
+    for tokens, offsets in ((tokens_a, offsets_a), (tokens_b, offsets_b)):
+        if np.min(tokens, initial=0) < 0 or offsets[0] < 0 or offsets[-1] > len(tokens) or np.any(np.diff(offsets) < 0):
+            raise ValueError("A token is negative, or an offset leads out of the tokens.")
+
+
+def _levenshtein(pattern, texts):
+    """Distance of the pattern from every prefix of every text int64[m, longest], as int64[m, longest + 1]."""
+    place = np.arange(texts.shape[1] + 1)
+    row = np.tile(place, (len(texts), 1))
+    for k, token in enumerate(pattern, start=1):
+        best = np.empty_like(row)
+        best[:, 0] = k
+        best[:, 1:] = np.minimum(row[:, 1:] + 1, row[:, :-1] + (texts != token))
+        row = np.minimum.accumulate(best - place, axis=1) + place         # insertions: each place further costs one
+    return row
+
+
+def tree_distance(leftmost_a, leftmost_b, costs):
+    """Least cost of turning tree a into tree b: 1 for a node removed or added, costs[i, j] for node i of a renamed to node j of b.
+
+    leftmost int32[n]: nodes in postorder, each with the postorder number of its leftmost leaf (itself for a leaf).
+    costs float64[n, m]. Returns a float, n or m when the other tree is empty. Zhang and Shasha 1989.
+    Raises ValueError where the shapes do not fit or a leaf lies behind its node.
+    """
+    n, m = len(leftmost_a), len(leftmost_b)
+    if costs.shape != (n, m):
+        raise ValueError(f"costs is {costs.shape[0]} x {costs.shape[1]}, the trees have {n} and {m} nodes.")
+    if any(np.any(leftmost < 0) or np.any(leftmost > np.arange(len(leftmost))) for leftmost in (leftmost_a, leftmost_b)):
+        raise ValueError("A node's leftmost leaf lies behind the node.")
+    if n == 0 or m == 0:
+        return float(max(n, m))
+    trees = np.empty((n, m))
+    _leaf_distances(leftmost_b, costs, np.flatnonzero(leftmost_a == np.arange(n)), trees)
+    _leaf_distances(leftmost_a, costs.T, np.flatnonzero(leftmost_b == np.arange(m)), trees.T)
+    larger_b = [j for j in _key_roots(leftmost_b) if leftmost_b[j] < j]
+    for i in _key_roots(leftmost_a):
+        for j in larger_b if leftmost_a[i] < i else ():
+            _subtree_distances(leftmost_a, leftmost_b, costs, i, j, trees)
+    return float(trees[-1, -1])
+
+
+def _leaf_distances(leftmost, costs, leaves, trees):
+    """Distances of single leaves from every subtree of the other tree: one node of it is the leaf renamed, or none is; the rest is added."""
+    for j, first in enumerate(leftmost):
+        size = j + 1 - first
+        trees[leaves, j] = np.minimum(costs[leaves, first:j + 1].min(axis=1) + size - 1, size + 1)
+
+
+def _key_roots(leftmost):
+    """Postorder numbers of the nodes that are the last with their leftmost leaf (the root, and all with a left sibling), ascending."""
+    return np.sort(len(leftmost) - 1 - np.unique(leftmost[::-1], return_index=True)[1])
+
+
+def _subtree_distances(leftmost_a, leftmost_b, costs, i, j, trees):
+    """Distances of all prefixes of the subtrees at i and j, a row at a time; those that are whole trees are kept in `trees`."""
+    first_a, first_b = leftmost_a[i], leftmost_b[j]
+    begins = leftmost_b[first_b:j + 1] - first_b
+    whole_b = begins == 0
+    place = np.arange(j - first_b + 2)
+    forests = np.empty((i - first_a + 2, len(place)))
+    forests[0] = place
+    for a in range(first_a, i + 1):
+        row = a - first_a
+        kept = forests[leftmost_a[a] - first_a][begins] + trees[a, first_b:j + 1]
+        if leftmost_a[a] == first_a:
+            kept = np.where(whole_b, forests[row][:-1] + costs[a, first_b:j + 1], kept)
+        best = np.concatenate([[row + 1], np.minimum(forests[row][1:] + 1, kept)])
+        forests[row + 1] = np.minimum.accumulate(best - place) + place
+        if leftmost_a[a] == first_a:
+            trees[a, first_b:j + 1][whole_b] = forests[row + 1][1:][whole_b]
