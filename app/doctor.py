@@ -35,12 +35,12 @@ class Fact:
 
 
 def _output(*argv: str) -> str | None:
-    """What a program prints (standard output, then error), or None where it is missing, fails or hangs."""
+    """What a program prints, standard output before error; None where it is missing, fails or hangs."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=20, errors="replace")
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout + done.stderr if done.returncode == 0 else None
+    return (done.stdout.strip() or done.stderr.strip()) if done.returncode == 0 else None
 
 
 def pinned(lock: Path) -> dict[str, str]:
@@ -144,7 +144,7 @@ def browser() -> Iterator[Fact]:
     """The browser of the end-to-end tests."""
     names = (os.environ.get("VITRINE_CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     found = next((path for name in names if name and (path := shutil.which(name))), None)
-    version = (_output(found, "--version") or found).strip() if found else "no Chromium (only the browser tests need it)"
+    version = (_output(found, "--version") or found).splitlines()[0] if found else "no Chromium (only the browser tests need it)"
     yield Fact(bool(found), version, "Debian: sudo apt install chromium, or set VITRINE_CHROMIUM to a browser")
 
 
@@ -167,6 +167,14 @@ def port() -> Iterator[Fact]:
         yield Fact(False, f"port {PORT} is taken by another program", "Stop it, or use `python3 launch.py --port 8502`")
 
 
+def _data_home() -> Path | None:
+    """Where runs live; None before the packages that know the user's data folder are there."""
+    try:
+        return importlib.import_module("app.runs").home()
+    except ImportError:
+        return None
+
+
 def storage() -> Iterator[Fact]:
     """The data directory, its free space, and the shared data sets."""
     home = _data_home()
@@ -187,6 +195,8 @@ SECTIONS: tuple[tuple[str, Callable[[], Iterator[Fact]]], ...] = (
     ("Python", python), ("Packages", packages), ("Processor", processor), ("Compiler", tools), ("Kernels", kernels),
     ("Text readers", readers), ("Models", weights), ("Browser", browser), ("Port", port), ("Storage", storage),
 )
+INSIDE_ONLY = (packages, kernels)
+"""Sections that would describe another Python's packages when looked at from outside the environment."""
 
 
 def examine(look: Callable[[], Iterator[Fact]]) -> list[Fact]:
@@ -202,6 +212,8 @@ def examine(look: Callable[[], Iterator[Fact]]) -> list[Fact]:
 def main(argv: Sequence[str] = ()) -> int:
     """Print every section. Exit code 0, whatever is missing; 1 for a Python that cannot run the studio."""
     for title, look in SECTIONS:
+        if look in INSIDE_ONLY and sys.prefix == sys.base_prefix:
+            continue
         print(title)
         for fact in examine(look):
             print(fact, flush=True)
