@@ -2,8 +2,8 @@
 
 TEDS(a, b) = 1 - distance(a, b) / max(nodes below <table> in a, in b). A node costs 1 to add or remove; renaming costs 1 where tag, colspan or rowspan differ,
 else for a td the Levenshtein distance of the contents (characters and inline tags) over the longer one, else 0.
-As in the official code, thead and tbody are nodes, a td is a leaf and inline tags inside it count as nodes. Where we differ, on purpose and on both sides:
-A score can fall below 0 where the shapes have little in common, as it does in the official code.
+As in the official code, thead and tbody are nodes, a td is a leaf, inline tags inside it count as nodes, and a score can fall below 0 where two shapes
+have little in common. Where we differ, on purpose and on both sides:
 th is read as td (the official code ignores its text), a bare <table> without <html><body> is read (it scores 0 there), white space is collapsed and trimmed.
 """
 
