@@ -37,12 +37,12 @@ def read_cells(rgb: np.ndarray, table: Table, boxes: Sequence[Box], engine: OcrE
     inks = [cut(rgb, box) for box in boxes]
     height = line_height(inks)
     inks = [replace(ink, lines=split_tall(ink, height)) for ink in inks]
-    crops = [(index, line_crop(ink, span, height)) for index, ink in enumerate(inks) for span in ink.lines]
-    readings = _read_unique([crop for _, crop in crops], engine, progress)
+    places = [(index, span) for index, ink in enumerate(inks) for span in ink.lines]
+    readings = _read_unique([line_crop(inks[index], span, height) for index, span in places], engine, progress)
     per_cell: list[list[Reading]] = [[] for _ in inks]
-    for (index, _), reading in zip(crops, readings):
-        if reading[0].strip():
-            per_cell[index].append((reading[0].strip(), reading[1]))
+    for (index, span), (text, confidence) in zip(places, readings):
+        if text.strip():
+            per_cell[index].append(measure_dashes(text.strip(), confidence, inks[index].ink[slice(*span)], height))
     cells = tuple(_filled(cell, lines) for cell, lines in zip(table.cells, per_cell))
     return replace(table, cells=cells), ([VERTICAL] if runs_vertically(inks) else [])
 
@@ -177,6 +177,58 @@ def _window(grey: np.ndarray, top: int, bottom: int, left: int, right: int) -> n
     a, b, c, d = max(0, top), min(height, bottom), max(0, left), min(width, right)
     out[a - top:b - top, c - left:d - left] = grey[a:b, c:d]
     return np.repeat(out[:, :, None], 3, axis=2)
+
+
+DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212_\u4e00\u30fc\uff0d\u2500"
+SHORTEST_DASH, THICKEST_DASH = 0.17, 0.25  # in text heights
+EN_DASH, EM_DASH = 0.45, 0.9  # least widths in text heights; hyphens are about 0.3, en dashes 0.6, em dashes 1.1
+
+
+def measure_dashes(text: str, confidence: float, ink: np.ndarray, height: float) -> Reading:
+    """Hyphen, en dash and em dash look alike to a recogniser that sees every line at one height; here their lengths are measured.
+
+    ink     bool[h, w] of the line
+    height  of a typical text line, in pixels
+    The text is left alone unless it has as many dashes as the ink, and so is a dash before a number: that is its sign, whatever its
+    length. A text that is one dash is as sure as its shape.
+    """
+    places = [i for i, c in enumerate(text) if c in DASHES]
+    if not places:
+        return text, confidence
+    widths = next((w for find in (dash_pieces, dash_stretches) if len(w := find(ink, height)) == len(places)), None)
+    if widths is None:
+        return text, confidence
+    letters = list(text)
+    for place, width in zip(places, widths):
+        if place or not text[1:2].isdigit():
+            letters[place] = "\u2014" if width >= EM_DASH * height else "\u2013" if width >= EN_DASH * height else "-"
+    return "".join(letters), (max(confidence, 0.9) if len(places) == len(text) else confidence)
+
+
+def dash_pieces(ink: np.ndarray, height: float) -> list[int]:
+    """Widths in pixels, from left to right, of the connected pieces of ink that are flat, straight and at mid height."""
+    import cv2
+
+    _, _, pieces, centres = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
+    found = []
+    for (x, y, width, tall, area), (_, cy) in zip(pieces[1:], centres[1:]):
+        flat = width >= max(2, 1.5 * tall, SHORTEST_DASH * height) and tall <= THICKEST_DASH * height + 1 and area >= 0.7 * width * tall
+        if flat and _at_mid_height(cy, ink.shape[0], height):
+            found.append((int(x), int(width)))
+    return [width for _, width in sorted(found)]
+
+
+def dash_stretches(ink: np.ndarray, height: float) -> list[int]:
+    """The same for dashes that touch their neighbours: stretches of columns whose ink is flat and at mid height."""
+    tops, bottoms = ink.argmax(axis=0), ink.shape[0] - ink[::-1].argmax(axis=0)
+    flat = ink.any(axis=0) & (bottoms - tops <= THICKEST_DASH * height + 1)
+    flat &= _at_mid_height((tops + bottoms) / 2, ink.shape[0], height)
+    return [end - begin for begin, end in _runs(flat) if end - begin >= max(2, SHORTEST_DASH * height) and np.ptp(tops[begin:end]) <= 1]
+
+
+def _at_mid_height(y, tall: int, height: float):
+    """Between 0.3 and 0.8 of the line; everything is where the line is nothing but a dash."""
+    return (0.3 * tall < y) & (y < 0.8 * tall) | (tall < 0.4 * height)
 
 
 def runs_vertically(inks: Sequence[CellInk]) -> bool:

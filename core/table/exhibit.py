@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -141,17 +141,13 @@ def _story(result: TableResult, config: TableConfig) -> dict:
     story = {"name": picture.name, "width": picture.width, "height": picture.height, "format": picture.format, "page": picture.page, "pages": picture.pages,
              "display_scale": min(1.0, DISPLAY_SIDE / longest) * picture.scale, "skew_degrees": reading.skew_degrees, "to_input": reading.to_input,
              "working_size": list(reading.binary.shape[1::-1]), "abstained": result.abstained, "reason": result.reason,
-             "regions": [_fields(region) for region in reading.regions[:MAX_REGIONS]], "regions_total": len(reading.regions),
-             "other_tables": [_fields(t) for t in reading.other_tables], "seconds": dict(result.seconds), "notes": list(result.notes)}
+             "regions": [asdict(region) for region in reading.regions[:MAX_REGIONS]], "regions_total": len(reading.regions),
+             "other_tables": reading.other_tables, "seconds": dict(result.seconds), "notes": list(result.notes)}
     if config.race:
         from core.table.labelling import race
 
         story["race"] = race(reading.interior)
     return story
-
-
-def _fields(value):
-    return asdict(value) if is_dataclass(value) else value
 
 
 def _plain(value):

@@ -1,7 +1,7 @@
 """A picture -> its table: regions give the structure, an OCR engine reads the cells; where the regions find no ruled table the answer is an abstention."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,7 @@ def recognise(picture: Picture, config: TableConfig = TableConfig(), progress: P
     table, models = reading.table, {}
     if table is not None and reader.name != "none":
         begun = time.perf_counter()
-        rgb, boxes = upright(picture.rgb, [cell.box for cell in table.cells], np.asarray(reading.to_input, float))
+        rgb, boxes = upright(picture.rgb, insides(table, reading), reading)
         table, more = read_cells(rgb, table, boxes, reader, part(progress, STRUCTURE_SHARE, 1.0))
         seconds["ocr"] = time.perf_counter() - begun
         notes, models = notes + more, {reader.name: reader.version}
@@ -80,31 +80,35 @@ def scaled(table: Table, factor: float) -> Table:
     return replace(table, cells=tuple(replace(c, box=None if c.box is None else tuple(v * factor for v in c.box)) for c in table.cells))
 
 
-def upright(rgb: np.ndarray, boxes: list[Box], to_input: np.ndarray) -> tuple[np.ndarray, list[Box]]:
-    """The picture turned straight and the boxes in it, so that crops of a skewed table hold one cell each.
+def upright(rgb: np.ndarray, boxes: Sequence[Box], reading: "RegionReading") -> tuple[np.ndarray, list[Box]]:
+    """The picture turned straight and the boxes in it, so that the crops of a skewed table hold one cell each.
 
-    rgb       uint8[H, W, 3]
-    boxes     of rgb, each the bounding box of a turned cell
-    to_input  float[2, 3], working pixels -> pixels of rgb; a turn and perhaps a scale
+    rgb    uint8[H, W, 3]
+    boxes  in pixels of rgb, as wide and high as the cell is in the straightened picture, about the cell's turned centre
     """
-    turn = to_input[:, :2] / np.sqrt(abs(np.linalg.det(to_input[:, :2])))
-    if np.allclose(turn, np.eye(2), atol=1e-4):
-        return rgb, boxes
+    turn, shift = reading.to_input[:, :2], reading.to_input[:, 2]
+    scale = float(np.sqrt(abs(np.linalg.det(turn))))
+    turn = turn / scale
+    if np.allclose(turn, np.eye(2), atol=1e-6) and np.allclose(shift, 0, atol=1):
+        return rgb, list(boxes)
     import cv2
 
-    height, width = rgb.shape[:2]
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], float) @ turn  # the inverse of a turn is its transpose
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    affine = np.column_stack([turn, turn @ low])
-    size = tuple(int(v) for v in np.ceil(high - low))
-    straight = cv2.warpAffine(rgb, affine, size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
-    return straight, [_unturned(box, turn, low) for box in boxes]
+    height, width = (round(side * scale) for side in reading.binary.shape)
+    straight = cv2.warpAffine(rgb, np.column_stack([turn, shift]), (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+                              borderMode=cv2.BORDER_REPLICATE)
+    return straight, [_about(((x0 + x1) / 2, (y0 + y1) / 2) @ turn - shift @ turn, x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes]
 
 
-def _unturned(box: Box, turn: np.ndarray, low: np.ndarray) -> Box:
-    """The cell whose turned corners have this bounding box: W = w cos + h sin, H = w sin + h cos, solved for w and h."""
-    centre = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]) @ turn - low
-    cos, sin = abs(turn[0, 0]), abs(turn[0, 1])
-    width, height = np.linalg.solve([[cos, sin], [sin, cos]], [box[2] - box[0], box[3] - box[1]])
-    half = np.maximum([width, height], 2) / 2
-    return float(centre[0] - half[0]), float(centre[1] - half[1]), float(centre[0] + half[0]), float(centre[1] + half[1])
+def _about(centre: np.ndarray, width: float, height: float) -> Box:
+    return float(centre[0] - width / 2), float(centre[1] - height / 2), float(centre[0] + width / 2), float(centre[1] + height / 2)
+
+
+def insides(table: Table, reading: "RegionReading") -> list[Box]:
+    """Where to cut each cell: the flood filled region about its centre, which ends where its rules begin; its own box where it has none."""
+    kept = np.array([region.box for region in reading.regions if region.kept]).reshape(-1, 4)
+    found = []
+    for cell in table.cells:
+        x, y = (cell.box[0] + cell.box[2]) / 2, (cell.box[1] + cell.box[3]) / 2
+        inside = np.flatnonzero((kept[:, 0] < x) & (x < kept[:, 2]) & (kept[:, 1] < y) & (y < kept[:, 3]))
+        found.append(tuple(kept[inside[0]]) if len(inside) else cell.box)
+    return found

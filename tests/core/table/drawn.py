@@ -23,7 +23,7 @@ class KnownReading:
     skew_degrees: float = 0.0
     to_input: np.ndarray = field(default_factory=lambda: np.float64([[1, 0, 0], [0, 1, 0]]))
     regions: tuple = ()
-    other_tables: tuple = ()
+    other_tables: int = 0
     notes: tuple = ()
     seconds: dict = field(default_factory=lambda: {"binarise": 0.001, "label": 0.001})
 
