@@ -1,0 +1,71 @@
+"""Grey values and ink: the first stage of region-based segmentation (PIX-TAB, RBIS), made so that dark fills and shadows do not become ink."""
+
+import cv2
+import numpy as np
+
+from core.table.labelling import label_regions
+
+BACKGROUND_SHRINK = 4
+"""The local background is found on a picture this many times smaller: glyphs blend into the paper there, fills stay."""
+BACKGROUND_WINDOW = 9
+"""Median window on the small picture: 36 px of the picture, wider than the strokes of any text up to about 60 px tall."""
+INK_CONTRAST = 22
+"""Grey levels between ink and its own background; below it, JPEG ringing and paper texture would count as ink."""
+GLYPH_SIDE = 3
+"""Specks whose longer side is under this are no glyphs, at any resolution a person can read."""
+GLYPH_ASPECT = 6.0
+"""Wider than this many heights is a rule or a whole word in script, not a glyph to measure."""
+NEAR_MEDIAN = 2.0
+"""Heights within this factor of the median are letters of the table's text; dots are smaller, pieces of rules and headings larger."""
+TALL_QUANTILE = 0.75
+"""Capitals, digits and ascenders make up more than a quarter of the glyphs in any table."""
+LEAST_TEXT_HEIGHT = 5
+"""Nobody reads smaller type, and rules could not be told from letters."""
+FALLBACK_TEXT_SHARE = 1 / 50
+"""Text height, as a share of the picture's shorter side, where a picture has no glyphs (an empty form)."""
+
+
+def to_grey(rgb: np.ndarray) -> np.ndarray:
+    """uint8[H,W] luma of an rgb picture uint8[H,W,3]; a grey picture uint8[H,W] is returned as it is."""
+    return rgb if rgb.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
+
+
+def local_background(grey: np.ndarray) -> np.ndarray:
+    """uint8[H,W]: what the picture would be without its ink, as the median of a wide neighbourhood."""
+    height, width = grey.shape
+    shrink = BACKGROUND_SHRINK if min(height, width) >= 8 * BACKGROUND_SHRINK else 1
+    small = cv2.resize(grey, (max(1, width // shrink), max(1, height // shrink)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(cv2.medianBlur(small, BACKGROUND_WINDOW), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def noise_level(grey: np.ndarray) -> float:
+    """Standard deviation of the noise in grey levels, from the median absolute second difference along the rows (text is too rare to move it)."""
+    row = grey[:: max(1, grey.shape[0] // 256)].astype(np.int16)
+    if row.shape[1] < 3:
+        return 0.0
+    second = np.abs(2 * row[:, 1:-1] - row[:, :-2] - row[:, 2:])
+    return float(np.median(second)) * 1.4826 / np.sqrt(6.0)
+
+
+def binarise(grey: np.ndarray) -> np.ndarray:
+    """uint8[H,W], 255 where a pixel differs from its local background: dark text on paper and light text on dark fills alike."""
+    contrast = max(INK_CONTRAST, 4.0 * noise_level(grey))
+    return cv2.threshold(cv2.absdiff(grey, local_background(grey)), min(contrast, 254.0), 255, cv2.THRESH_BINARY)[1]
+
+
+def glyph_boxes(ink: np.ndarray) -> np.ndarray:
+    """int32[n,5] x, y, width, height, area of the connected pieces of ink that can be glyphs or broken or joined pieces of them."""
+    pieces = label_regions(np.ascontiguousarray(ink), 8)
+    width, height = pieces[:, 2], pieces[:, 3]
+    glyph = (np.maximum(width, height) >= GLYPH_SIDE) & (width <= GLYPH_ASPECT * height + GLYPH_SIDE) & (height <= GLYPH_ASPECT * width + GLYPH_SIDE)
+    return pieces[glyph & (height * 3 <= ink.shape[0] + 30)]
+
+
+def text_height(glyphs: np.ndarray, shape: tuple[int, int]) -> float:
+    """Height of the common tall glyph (capitals, digits) in pixels: an upper quantile of the heights near the median, so that neither specks nor rules count."""
+    if len(glyphs) == 0:
+        return float(np.clip(min(shape) * FALLBACK_TEXT_SHARE, 6, 40))
+    heights = glyphs[:, 3]
+    middle = np.median(heights)
+    common = heights[(heights >= middle / NEAR_MEDIAN) & (heights <= middle * NEAR_MEDIAN)]
+    return float(max(LEAST_TEXT_HEIGHT, np.quantile(common, TALL_QUANTILE)))

@@ -1,0 +1,175 @@
+"""From closed cell interiors to a table: common row and column lines, spans, and how completely each cell is ruled."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from core.table.table import Cell, Table
+
+SNAP_SHARE = 0.4
+"""Edges closer than this share of the narrowest cell lie on one line: less than half, so that no cell can vanish."""
+SNAP_LEAST = 2.0
+"""Pixels that edges of one line may differ by in any case: rounding at both ends."""
+UNRULED_CONFIDENCE = 0.3
+"""Confidence of an empty place that no rule closes (the blank corner above row heads)."""
+LARGEST_HOLE_SHARE = 0.2
+"""Share of the grid's places that may lie open before the rules are not a table. Only corners may: a row or column head leaves them blank."""
+EVIDENCE_BAND = 3
+"""Pixels on either side of a grid line in which the rule may be seen."""
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Row and column lines of a table and its cells between them.
+
+    rows, cols  float64[R+1], float64[C+1]: y and x of the lines, in working pixels, rising
+    places      int32[n,4]: first row, first column, row after the last, column after the last, of every cell
+    closed      bool[n]: False where the place was open and was filled in as an empty cell
+    """
+
+    rows: np.ndarray
+    cols: np.ndarray
+    places: np.ndarray
+    closed: np.ndarray
+
+    def owners(self) -> np.ndarray:
+        """int32[R,C]: the cell of each place of the grid."""
+        owner = np.empty((len(self.rows) - 1, len(self.cols) - 1), np.int32)
+        for index, (r0, c0, r1, c1) in enumerate(self.places):
+            owner[r0:r1, c0:c1] = index
+        return owner
+
+
+def common_lines(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """float64[k]: the lines between cells that reach from `starts` to `ends` (float[n] each) along one axis, rising.
+
+    Ends and the starts of the next cells that lie within the snap distance are one line, in the middle of the two.
+    """
+    snap = max(SNAP_LEAST, SNAP_SHARE * float((ends - starts).min()))
+    values = np.concatenate([ends, starts])
+    is_start = np.concatenate([np.zeros(len(ends), bool), np.ones(len(starts), bool)])
+    order = np.argsort(values, kind="stable")
+    values, is_start = values[order], is_start[order]
+    cuts = np.flatnonzero(np.diff(values) > snap) + 1
+    groups = [(v, s) for v, s in zip(np.split(values, cuts), np.split(is_start, cuts), strict=True)]
+    return _line_positions(_join_sides(groups))
+
+
+def _join_sides(groups: list) -> list:
+    """A group of ends only and the group of starts only that follows it are the two sides of one thick rule."""
+    joined = []
+    for values, is_start in groups:
+        if joined and is_start.all() and not joined[-1][1].any():
+            before, kinds = joined.pop()
+            values, is_start = np.concatenate([before, values]), np.concatenate([kinds, is_start])
+        joined.append((values, is_start))
+    return joined
+
+
+def _line_positions(groups: list) -> np.ndarray:
+    """Middle of the rule where both its sides are known; half a rule outside the cells where the table ends."""
+    sides = [(v[~s].mean() if (~s).any() else None, v[s].mean() if s.any() else None) for v, s in groups]
+    halves = [(start - end) / 2 for end, start in sides if end is not None and start is not None]
+    half = max(0.0, float(np.median(halves))) if halves else 1.0
+    return np.array([(end + start) / 2 if end is not None and start is not None else start - half if end is None else end + half for end, start in sides])
+
+
+def lattice_of(boxes: np.ndarray) -> Lattice | None:
+    """The lattice of cell interiors int32[n,4+] (x, y, width, height); None where they overlap or leave too much of the grid open."""
+    x0, y0 = boxes[:, 0].astype(np.float64), boxes[:, 1].astype(np.float64)
+    x1, y1 = x0 + boxes[:, 2], y0 + boxes[:, 3]
+    rows, cols = common_lines(y0, y1), common_lines(x0, x1)
+    places = np.stack([_nearest(rows, y0), _nearest(cols, x0), _nearest(rows, y1), _nearest(cols, x1)], axis=1).astype(np.int32)
+    if (places[:, 2:] <= places[:, :2]).any():
+        return None
+    return _fill_open_places(Lattice(rows, cols, places, np.ones(len(places), bool)))
+
+
+def _nearest(lines: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.searchsorted((lines[1:] + lines[:-1]) / 2, values)
+
+
+def _owners(places: np.ndarray, rows: int, cols: int) -> np.ndarray | None:
+    """int32[rows,cols]: the cell of each place, -1 where it is open; None where two cells overlap."""
+    owner = np.full((rows, cols), -1, np.int32)
+    for index, (r0, c0, r1, c1) in enumerate(places):
+        if (owner[r0:r1, c0:c1] >= 0).any():
+            return None
+        owner[r0:r1, c0:c1] = index
+    return owner
+
+
+def _fill_open_places(lattice: Lattice) -> Lattice | None:
+    """Give an open corner of the grid to an empty cell; None where cells overlap or anything but a corner is open."""
+    rows, cols = len(lattice.rows) - 1, len(lattice.cols) - 1
+    owner = _owners(lattice.places, rows, cols)
+    if owner is None or (owner < 0).mean() > LARGEST_HOLE_SHARE:
+        return None
+    extra = []
+    while (owner < 0).any():
+        r, c = np.argwhere(owner < 0)[0]
+        c1 = c + int(np.argmax(np.append(owner[r, c:] >= 0, True)))
+        r1 = r + int(np.argmax(np.append((owner[r:, c:c1] >= 0).any(axis=1), True)))
+        if not (r == 0 or r1 == rows) or not (c == 0 or c1 == cols) or (r1 - r == rows) or (c1 - c == cols):
+            return None
+        owner[r:r1, c:c1] = len(lattice.places) + len(extra)
+        extra.append((r, c, r1, c1))
+    places = np.concatenate([lattice.places, np.array(extra, np.int32).reshape(-1, 4)])
+    return Lattice(lattice.rows, lattice.cols, places, np.arange(len(places)) < len(lattice.places))
+
+
+def split_narrow_cells(lattice: Lattice, hints: np.ndarray, narrow: float) -> Lattice:
+    """Cut cells narrower than `narrow` pixels along the lines of the grid that a rule too short to be told from a letter follows all across them.
+
+    hints  uint8[H,W], not zero on every contrast edge along the rows or columns, however short
+    """
+    places = _cut(lattice.places, lattice.cols, lattice.rows, hints, narrow)
+    places = _cut(places[:, [1, 0, 3, 2]], lattice.rows, lattice.cols, hints.T, narrow)[:, [1, 0, 3, 2]]
+    return lattice if len(places) == len(lattice.places) else replace(lattice, places=places, closed=np.ones(len(places), bool))
+
+
+def _cut(places: np.ndarray, cols: np.ndarray, rows: np.ndarray, hints: np.ndarray, narrow: float) -> np.ndarray:
+    """Cut along row lines; `places` int32[n,4] as in Lattice."""
+    done = []
+    for r0, c0, r1, c1 in places:
+        left, right = int(cols[c0]) + EVIDENCE_BAND, int(np.ceil(cols[c1])) - EVIDENCE_BAND
+        cuts = [r0]
+        if r1 - r0 > 1 and cols[c1] - cols[c0] < narrow and right > left:
+            cuts += [r for r in range(r0 + 1, r1) if hints[max(0, int(rows[r]) - 1) : int(rows[r]) + 2, left:right].max(axis=0).all()]
+        done += [(top, c0, bottom, c1) for top, bottom in zip(cuts, cuts[1:] + [r1])]
+    return np.array(done, np.int32).reshape(-1, 4)
+
+
+def _cover_of_lines(evidence: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    """int32[k,W+1]: running count of pixels along each horizontal line at which the rule is seen (uint8[H,W])."""
+    seen = [evidence[max(0, int(y) - EVIDENCE_BAND) : int(y) + EVIDENCE_BAND + 1].max(axis=0, initial=0) > 0 for y in lines]
+    return np.concatenate([np.zeros((len(lines), 1), np.int32), np.cumsum(np.stack(seen), axis=1, dtype=np.int32)], axis=1)
+
+
+def _side_cover(evidence: np.ndarray, lines: np.ndarray, line: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """float64[n] in [0,1]: the seen share of each stretch [start, stop) of horizontal line number `line`."""
+    count = _cover_of_lines(evidence, lines)
+    start, stop = (np.clip(np.rint(v).astype(int), 0, evidence.shape[1]) for v in (start, stop))
+    return (count[line, stop] - count[line, start]) / np.maximum(stop - start, 1)
+
+
+def confidences(lattice: Lattice, evidence: np.ndarray) -> np.ndarray:
+    """float64[n] in [0,1]: the least completely ruled of the four sides of each cell, judged on the evidence mask uint8[H,W]."""
+    r0, c0, r1, c1 = lattice.places.T
+    x0, x1, y0, y1 = lattice.cols[c0], lattice.cols[c1], lattice.rows[r0], lattice.rows[r1]
+    across = [_side_cover(evidence, lattice.rows, r, x0 + EVIDENCE_BAND, x1 - EVIDENCE_BAND) for r in (r0, r1)]
+    down = [_side_cover(evidence.T, lattice.cols, c, y0 + EVIDENCE_BAND, y1 - EVIDENCE_BAND) for c in (c0, c1)]
+    return np.where(lattice.closed, np.clip(np.min(across + down, axis=0), 0.0, 1.0), UNRULED_CONFIDENCE)
+
+
+def table_of(lattice: Lattice, confidence: np.ndarray, to_input: np.ndarray) -> Table:
+    """The Table with boxes in input pixels: each cell's centre is carried over by the affine float64[2,3], its width and height are kept."""
+    x, y = lattice.cols[lattice.places[:, [1, 3]]], lattice.rows[lattice.places[:, [0, 2]]]
+    centre = np.stack([x.mean(axis=1) - 0.5, y.mean(axis=1) - 0.5, np.ones(len(x))])
+    cx, cy = to_input @ centre + 0.5
+    scale = float(np.hypot(to_input[0, 0], to_input[1, 0]))
+    half_w, half_h = scale * (x[:, 1] - x[:, 0]) / 2, scale * (y[:, 1] - y[:, 0]) / 2
+    boxes = np.stack([cx - half_w, cy - half_h, cx + half_w, cy + half_h], axis=1).round(2).tolist()
+    cells = [Cell(int(r0), int(c0), int(r1 - r0), int(c1 - c0), box=tuple(box), confidence=round(float(sure), 4))
+             for (r0, c0, r1, c1), box, sure in zip(lattice.places, boxes, confidence, strict=True)]
+    return Table(len(lattice.rows) - 1, len(lattice.cols) - 1, tuple(cells))

@@ -1,0 +1,238 @@
+"""Region-based image segmentation (RBIS of PIX-TAB): rules, flood fill of the cell interiors, filtering of the regions, and the grid they make."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.exhibit import Progress, silent
+from core.table.binarise import binarise, glyph_boxes, noise_level, text_height, to_grey
+from core.table.deskew import estimate_skew, straighten
+from core.table.grid import Lattice, confidences, lattice_of, split_narrow_cells, table_of
+from core.table.labelling import label_regions
+from core.table.rules import Rules, find_rules
+from core.table.table import Box, Table
+from core.table.unruled import columns_are_unruled, lines_per_cell, rows_are_unruled, text_in_cells
+
+CELL, OUTSIDE, SMALL, CROOKED, NESTED, FRAME, OTHER = (
+    "cell", "outside the table", "too small for a cell", "not rectangular", "inside another cell", "a frame around other regions", "another table")
+SMALL_SIDE = 0.35
+"""Narrower than this many text heights is the inside of a thick or double rule, or of a letter."""
+RECTANGULAR = 0.85
+"""Least share of its box that a cell interior fills; rules of 1 px and the letters taken for rules bite less off."""
+FRAMED_REGIONS = 4
+"""A region that holds this many others is a frame around a table; one that holds fewer is a cell with check boxes in it."""
+LEAST_CELLS = 2
+"""A single closed rectangle is a box, not a table."""
+COUNTED_CELLS = 4
+"""Closed cells that another group needs to be counted as a table."""
+NARROW_CELL = 2.0
+"""Cells narrower than this many text heights may be cut by rules too short to be told from the strokes of letters."""
+NO_CELLS = "No closed cells were found: the rules of this picture, if it has any, do not meet around its cells."
+ONE_BOX = "The rules close a single box, which is a frame and not a table."
+OPEN_CELLS = "The rules close some cells, but others run into each other, so they do not make a grid."
+ONE_COLUMN = "The rules separate rows but no columns, so the columns cannot be read from them."
+UNRULED_ROWS = "The rules frame whole columns of text lines, so the rows between them cannot be read from the rules."
+UNRULED_COLUMNS = "Some ruled columns hold several columns of text, so the rules do not show the whole table."
+
+
+@dataclass(frozen=True)
+class Region:
+    """One region that the flood fill found: its box in input pixels, its area in pixels, whether it became a cell, and why (not)."""
+
+    box: Box
+    area: int
+    kept: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class RegionReading:
+    """What was read from a picture and every intermediate picture of it.
+
+    table         structure, boxes in input pixels, no text, confidence per cell in [0, 1]; None when abstained
+    abstained     no closed grid was found; `reason` says why in one sentence
+    skew_degrees  by how much the lines fell to the right
+    binary        uint8[H',W'] 0/255: ink, in working (straightened) pixels
+    rules         uint8[H',W'] 0/255: rules
+    interior      uint8[H',W'] 0/1: the mask that was flood filled
+    to_input      float64[2,3]: affine from working to input pixels
+    regions       every region the flood fill found
+    other_tables  further closed grids in the picture that were not read
+    notes         sentences a visitor should know
+    seconds       by stage: deskew, binarise, rules, flood fill, grid
+    """
+
+    table: Table | None
+    abstained: bool
+    reason: str
+    skew_degrees: float
+    binary: np.ndarray
+    rules: np.ndarray
+    interior: np.ndarray
+    to_input: np.ndarray
+    regions: tuple[Region, ...]
+    other_tables: int
+    notes: tuple[str, ...]
+    seconds: dict[str, float]
+
+
+def sort_regions(regions: np.ndarray, shape: tuple[int, int], small_side: float) -> np.ndarray:
+    """object[n]: CELL or the reason against it, for regions int32[n,5] (x, y, width, height, area) of a picture of `shape`."""
+    x, y, width, height, area = regions.T
+    reason = np.full(len(regions), CELL, object)
+    reason[area < RECTANGULAR * width.astype(np.int64) * height] = CROOKED
+    reason[np.minimum(width, height) < small_side] = SMALL
+    reason[(x == 0) | (y == 0) | (x + width == shape[1]) | (y + height == shape[0])] = OUTSIDE
+    return _sort_nested(regions, reason)
+
+
+def _sort_nested(regions: np.ndarray, reason: np.ndarray) -> np.ndarray:
+    """Of cells inside cells, the outer is a frame when it holds many, otherwise the inner ones are check boxes or letters."""
+    index = np.flatnonzero(reason == CELL)
+    x0, y0 = regions[index, 0], regions[index, 1]
+    x1, y1 = x0 + regions[index, 2], y0 + regions[index, 3]
+    filled = regions[index, 4] == regions[index, 2].astype(np.int64) * regions[index, 3]
+    for outer in np.flatnonzero(~filled):
+        inside = (x0 > x0[outer]) & (y0 > y0[outer]) & (x1 < x1[outer]) & (y1 < y1[outer])
+        if inside.sum() >= FRAMED_REGIONS:
+            reason[index[outer]] = FRAME
+        else:
+            reason[index[inside]] = NESTED
+    return reason
+
+
+def group_cells(regions: np.ndarray, reason: np.ndarray, rules: np.ndarray) -> np.ndarray:
+    """int32[n]: the number of the ruled body each region lies in (cells that share rules share it), 0 for regions that are in none."""
+    body = (rules > 0).view(np.uint8)
+    for x, y, width, height, _ in regions[(reason == CELL) | (reason == SMALL)]:
+        body[y : y + height, x : x + width] = 1
+    labels = np.zeros(rules.shape, np.int32)
+    label_regions(body, 8, labels)
+    group = np.zeros(len(regions), np.int32)
+    cell = reason == CELL
+    group[cell] = labels[(regions[cell, 1] + regions[cell, 3] // 2), (regions[cell, 0] + regions[cell, 2] // 2)]
+    return group
+
+
+def largest_group(group: np.ndarray) -> tuple[int, int]:
+    """The group with most cells (0 when there is none), and how many others have enough cells to be tables."""
+    counts = np.bincount(group[group > 0]) if (group > 0).any() else np.zeros(1, int)
+    best = int(np.argmax(counts))
+    return (best if counts[best] else 0), int((np.delete(counts, best) >= COUNTED_CELLS).sum())
+
+
+def describe_regions(regions: np.ndarray, reason: np.ndarray, to_input: np.ndarray) -> tuple[Region, ...]:
+    """Regions with boxes in input pixels."""
+    centre = np.stack([regions[:, 0] + (regions[:, 2] - 1) / 2, regions[:, 1] + (regions[:, 3] - 1) / 2, np.ones(len(regions))])
+    cx, cy = to_input @ centre + 0.5
+    half_w, half_h = regions[:, 2] / 2, regions[:, 3] / 2
+    boxes = np.stack([cx - half_w, cy - half_h, cx + half_w, cy + half_h], axis=1).round(2).tolist()
+    return tuple(Region(tuple(box), int(area), why == CELL, why) for box, area, why in zip(boxes, regions[:, 4], reason, strict=True))
+
+
+class _Clock:
+    """CPU-independent stage times: `lap(name)` books the seconds since the last lap."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
+        self._last = now
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found in the working picture before it is judged: a lattice, or the sentence that says why there is none."""
+
+    rules: Rules
+    interior: np.ndarray
+    regions: np.ndarray
+    reason: np.ndarray
+    others: int
+    lattice: Lattice | None
+    why: str
+
+
+def _lattice_in(regions: np.ndarray, reason: np.ndarray, rules: Rules, text_height: float) -> tuple[Lattice | None, str]:
+    """The lattice of the kept cells, or why they make none."""
+    cells = regions[reason == CELL]
+    if len(cells) == 0:
+        return None, NO_CELLS if not (reason == OTHER).any() else ONE_BOX
+    if len(cells) < LEAST_CELLS:
+        return None, ONE_BOX
+    if _crooked_inside(regions, reason, cells):
+        return None, OPEN_CELLS
+    lattice = lattice_of(cells)
+    return (None, OPEN_CELLS) if lattice is None else (split_narrow_cells(lattice, rules.hints, NARROW_CELL * text_height), "")
+
+
+def _crooked_inside(regions: np.ndarray, reason: np.ndarray, cells: np.ndarray) -> bool:
+    """Whether a region that is no rectangle lies among the cells: cells that run into each other through a missing rule."""
+    x0, y0 = cells[:, :2].min(axis=0)
+    x1, y1 = (cells[:, :2] + cells[:, 2:4]).max(axis=0)
+    loose = regions[reason == CROOKED]
+    inside = (loose[:, 0] >= x0) & (loose[:, 1] >= y0) & (loose[:, 0] + loose[:, 2] <= x1) & (loose[:, 1] + loose[:, 3] <= y1)
+    return bool((inside & (loose[:, 4] >= cells[:, 4].min())).any())
+
+
+def _judge(lattice: Lattice, glyphs: np.ndarray, rules: Rules, text_height: float) -> str:
+    """Why the lattice is not the whole table although its cells are closed; "" where nothing speaks against it."""
+    if len(lattice.cols) == 2:
+        return ONE_COLUMN
+    text = text_in_cells(lattice, glyphs, rules.mask, text_height)
+    if rows_are_unruled(lattice, lines_per_cell(text, len(lattice.places), text_height)):
+        return UNRULED_ROWS
+    return UNRULED_COLUMNS if columns_are_unruled(lattice, text, text_height) else ""
+
+
+def _search(working: np.ndarray, glyphs: np.ndarray, text_height: float, clock: "_Clock") -> _Found:
+    """Rules, regions and lattice of the straightened picture uint8[H,W]."""
+    rules = find_rules(working, text_height, noise_level(working))
+    clock.lap("rules")
+    interior = (rules.mask == 0).view(np.uint8)
+    regions = label_regions(interior, 8)
+    reason = sort_regions(regions, interior.shape, max(2.0, SMALL_SIDE * text_height))
+    group = group_cells(regions, reason, rules.mask)
+    best, others = largest_group(group)
+    reason[(reason == CELL) & (group != best)] = OTHER
+    clock.lap("flood fill")
+    lattice, why = _lattice_in(regions, reason, rules, text_height)
+    why = why or _judge(lattice, glyphs, rules, text_height)
+    clock.lap("grid")
+    return _Found(rules, interior, regions, reason, others, lattice, why)
+
+
+def read_regions(rgb: np.ndarray, progress: Progress = silent) -> RegionReading:
+    """Read the structure of the ruled table in a picture uint8[H,W,3]; abstains where there are no closed cells that make a grid.
+
+    Source: PIX-TAB, section Region-Based Image Segmentation.
+    """
+    clock = _Clock()
+    progress(0.0, "Straightening the picture")
+    grey = to_grey(rgb)
+    skew = estimate_skew(grey)
+    working, to_input = straighten(grey, skew)
+    clock.lap("deskew")
+    progress(0.3, "Separating ink from paper")
+    binary = binarise(working)
+    glyphs = glyph_boxes(binary)
+    height = text_height(glyphs, working.shape)
+    clock.lap("binarise")
+    progress(0.5, "Finding rules and filling the cells between them")
+    found = _search(working, glyphs, height, clock)
+    progress(0.9, "Building the grid")
+    table = None if found.why else table_of(found.lattice, confidences(found.lattice, found.rules.evidence), to_input)
+    described = describe_regions(found.regions, found.reason, to_input)
+    clock.lap("grid")
+    return RegionReading(table, table is None, found.why, skew, binary, found.rules.mask, found.interior, to_input, described, found.others,
+                         _notes(table, found.others), clock.seconds)
+
+
+def _notes(table: Table | None, others: int) -> tuple[str, ...]:
+    if table is None or not others:
+        return ()
+    return (f"The picture has {others} more ruled table{'s' if others > 1 else ''}; the one with most cells was read.",)

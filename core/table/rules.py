@@ -1,0 +1,86 @@
+"""Separate rules from text: long, straight, one-signed contrast edges, which thin, thick, light and double rules and the borders of fills all have and glyphs have not."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+LEAST_CONTRAST = 6.0
+"""Grey levels across an edge that are still a rule; styles draw rules as faint as 10 levels on a filled header."""
+NOISE_MARGIN = 2.5
+"""An edge must exceed the noise of a difference of two pixels by this many standard deviations."""
+SMOOTHED_NOISE = 1.5
+"""Grey levels of noise from which on the picture is smoothed along the edge before it is differentiated."""
+LOCAL_SHARE = 0.3
+"""An edge must be this strong relative to the strongest edge beside it on its line: between the letters of a blurred word it is not."""
+RULE_RUN = 1.3
+"""Shortest unbroken run, in text heights. The strokes of a glyph are no longer than 1 (brackets 1.3); a row is never lower than 1.6."""
+BRIDGED_GAP = 1.0
+"""Breaks bridged between two such runs on one line, in text heights: a glyph that crosses the rule."""
+DASH_RUN = 3.0
+"""Shortest dashed or dotted rule, in text heights: punctuation is shorter."""
+DASH_GAP = 0.9
+"""Widest gap between two dashes, in text heights."""
+DASH_COVER = 0.28
+"""Least share of a dashed rule that is drawn."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Rules of a picture.
+
+    mask      uint8[H,W], 255 on rules, breaks bridged: what the flood fill may not cross
+    evidence  uint8[H,W], 255 where an edge is really there: what confidence is measured on
+    hints     uint8[H,W], 255 on every edge, the strokes of letters too: what may cut a cell that is narrower than a letter
+    """
+
+    mask: np.ndarray
+    evidence: np.ndarray
+    hints: np.ndarray
+
+
+def _row(length: float) -> np.ndarray:
+    """A structuring element of one row and an odd number of columns of about `length`."""
+    return np.ones((1, 2 * int(round(length / 2)) + 1), np.uint8)
+
+
+def edge_reach(text_height: float) -> int:
+    """Pixels on either side between which an edge is measured: 1 for text of a screen, more where large text says that edges are soft."""
+    return int(np.clip(round(text_height / 14), 1, 4))
+
+
+def edge_strengths(grey: np.ndarray, reach: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """uint8[H,W] twice: how much brighter, and how much darker, the picture is `reach` rows below than `reach` rows above."""
+    if noise > SMOOTHED_NOISE:
+        grey = cv2.blur(grey, (4 * reach + 1, 1))
+    padded = cv2.copyMakeBorder(grey, reach, reach, 0, 0, cv2.BORDER_REPLICATE)
+    above, below = padded[: -2 * reach], padded[2 * reach :]
+    return cv2.subtract(below, above), cv2.subtract(above, below)
+
+
+def straight_runs(strength: np.ndarray, text_height: float, contrast: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """uint8[H,W] three times, 0/1: runs along the rows with the breaks between them bridged, the unbroken runs alone, and every edge."""
+    beside = cv2.dilate(strength, _row(text_height))
+    limit = np.maximum(np.uint8(contrast), cv2.convertScaleAbs(beside, alpha=LOCAL_SHARE))
+    strong = np.greater(strength, limit).view(np.uint8)
+    unbroken = cv2.morphologyEx(strong, cv2.MORPH_OPEN, _row(RULE_RUN * text_height))
+    return cv2.morphologyEx(unbroken, cv2.MORPH_CLOSE, _row(BRIDGED_GAP * text_height)), unbroken, strong
+
+
+def horizontal_rules(grey: np.ndarray, text_height: float, noise: float) -> Rules:
+    """Rules along the rows of uint8[H,W]; both sides of a thin rule are joined to one band."""
+    reach = edge_reach(text_height)
+    contrast = min(250.0, max(LEAST_CONTRAST, NOISE_MARGIN * noise * (0.7 if noise > SMOOTHED_NOISE else 1.4)))
+    sides = [straight_runs(s, text_height, contrast) for s in edge_strengths(grey, reach, noise)]
+    across = np.ones((2 * reach + 1, 1), np.uint8)
+    mask, evidence, hints = (cv2.morphologyEx(cv2.bitwise_or(a, b), cv2.MORPH_CLOSE, across) for a, b in zip(*sides, strict=True))
+    return Rules(cv2.dilate(mask, _row(2 * reach)), evidence, hints)
+
+
+def find_rules(grey: np.ndarray, text_height: float, noise: float) -> Rules:
+    """Horizontal and vertical rules of the straightened picture uint8[H,W] whose common glyph is `text_height` pixels high."""
+    level = horizontal_rules(grey, text_height, noise)
+    upright = horizontal_rules(cv2.transpose(grey), text_height, noise)
+    joined = [cv2.bitwise_or(a, cv2.transpose(b)) * np.uint8(255)
+              for a, b in ((level.mask, upright.mask), (level.evidence, upright.evidence), (level.hints, upright.hints))]
+    return Rules(*joined)
