@@ -16,7 +16,7 @@ SHRINK_PIXELS = 4 * MAX_PIXELS
 PDF_DPI = 200
 
 # Pillow's names; the list also bounds which decoders a visitor's bytes can reach.
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "MPO")
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 READS = "PNG, JPEG, WebP, TIFF, BMP and PDF"
 
 # What a file begins with -> what it is, for the sentence that says why it is not read.
