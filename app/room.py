@@ -56,9 +56,8 @@ def _stage(row: Exhibit, place: desk.Desk, waiting: bool, finding: Callable[[Vie
 
 
 def _result(row: Exhibit, view: View, finding: Callable[[View], str], show: Show) -> None:
-    left, right = st.columns([2.6, 1], gap="small", vertical_alignment="center")
-    left.header(finding(view), anchor=False)
-    with right:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small"):
+        st.header(finding(view), anchor=False, width="content")
         chosen = st.segmented_control("View", ("Result", "Compare"), default="Result", required=True, key=f"view:{row.slug}", label_visibility="collapsed")
     for note in view.record["notes"]:
         small(plain(note))

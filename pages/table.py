@@ -38,6 +38,7 @@ def show(view: desk.View) -> None:
             small(f":blue[Outlined: a cell.] :red[Red: read with less than {100 * figures.CONFIDENT:.0f} % confidence.] Drag to zoom, double-click to go back.")
         with right:
             edit(view, stem, this)
+        download_row("Save as", view.files, [(name, stem + end) for name, end in FORMATS], "table:save")
     if len(figures.stems(view)) > 1:
         download("Everything as a zip", f"{view.id or 'tables'}.zip", zipped(view.files), "table:zip", ":material/folder_zip:")
 
@@ -50,7 +51,6 @@ def edit(view: desk.View, stem: str, this: figures.Reading) -> None:
     if changes:
         write_back(view, stem, changes)
     small("Click a cell to correct it; a joined cell shows its text in each of its places. " + checks(this))
-    download_row(view.files, [(name, stem + end) for name, end in FORMATS], "table:save")
 
 
 def grid_height(rows: int) -> int:
@@ -89,11 +89,11 @@ def explain(view: desk.View) -> None:
     st.dataframe(stages, hide_index=True, alt="Stages and their seconds",
                  column_config={"Seconds": st.column_config.ProgressColumn(format="%.3f s", max_value=float(max(stages["Seconds"].max(), 1e-3)))})
     layer = st.segmented_control("What the engine saw", tuple(LAYERS), default="Regions", required=True, key="table:layer")
-    st.image(view.trace[f"{stem}/{LAYERS[layer]}"], width="stretch", alt=f"{layer} of {this.result['image']['name']}")
+    fig, alt = figures.layer_figure(view, stem, LAYERS[layer], mode(), base_px())
+    st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=f"{layer}. {alt}", key="table:layer-figure")
     small(figures.LEGENDS[layer])
-    regions = pd.DataFrame(this.trace["regions"])
     st.subheader(nb(figures.verdicts(this)), anchor=False)
-    st.dataframe(regions, hide_index=True, alt="Every region the flood fill found, and why it was kept or dropped")
+    st.dataframe(pd.DataFrame(figures.region_rows(this)), hide_index=True, height=14 * base_px(), alt="Every region the flood fill found, and why it was kept or dropped")
     if this.trace.get("race"):
         st.subheader("The same labelling, measured on this picture just now", anchor=False)
         fig, alt = figures.race_figure(this.trace["race"], mode(), base_px())

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from dataclasses import dataclass
 from html import escape
 
@@ -98,7 +99,7 @@ def cells_figure(view, stem: str, mode: str, px: int, marked: set[tuple[int, int
     fig.add_layout_image(source=data_uri(picture_of(view, stem)), xref="x", yref="y", x=0, y=0, sizex=width, sizey=height, sizing="stretch", layer="below")
     marked = {(c["row"], c["col"]) for c in this.to_check} if marked is None else marked
     for colour, wanted in ((ink["ours"], False), (ink["fault"], True)):
-        _outlines(fig, [c for c in this.cells if ((c["row"], c["col"]) in marked) == wanted], colour, px)
+        _outlines(fig, [c["box"] for c in this.cells if ((c["row"], c["col"]) in marked) == wanted], this.trace["to_input"], colour, px)
     _hover_points(fig, this.cells)
     fig.update_xaxes(range=[0, width], visible=False, constrain="domain")
     fig.update_yaxes(range=[height, 0], visible=False, scaleanchor="x", constrain="domain")
@@ -107,15 +108,35 @@ def cells_figure(view, stem: str, mode: str, px: int, marked: set[tuple[int, int
     return fig, alt
 
 
-def _outlines(fig: go.Figure, cells: list[dict], colour: str, px: int) -> None:
-    """All cells of one colour as one trace: rectangles separated by gaps."""
+def _outlines(fig: go.Figure, boxes: list[list[float]], to_input: list[list[float]], colour: str, px: int) -> None:
+    """All cells of one colour as one trace: quadrangles separated by gaps."""
     x, y = [], []
-    for cell in cells:
-        x0, y0, x1, y1 = cell["box"]
-        x += [x0, x1, x1, x0, x0, None]
-        y += [y0, y0, y1, y1, y0, None]
+    for box in boxes:
+        corners = upright(box, to_input)
+        x += [*(c[0] for c in corners), corners[0][0], None]
+        y += [*(c[1] for c in corners), corners[0][1], None]
     if x:
         fig.add_scatter(x=x, y=y, mode="lines", fill="toself", fillcolor=tint(colour, 0.10), line=dict(color=colour, width=px / 9), hoverinfo="skip")
+
+
+def upright(box: list[float], to_input: list[list[float]]) -> list[tuple[float, float]]:
+    """The turned rectangle whose bounding box this is: a cell of a skewed picture is drawn as it lies, not as its upright bound.
+
+    box       (x0, y0, x1, y1) in pixels of the input;  to_input  2 x 3 affine map straightened -> input
+    For a w x h cell turned by t the bound is w|cos t| + h|sin t| by w|sin t| + h|cos t|; both are solved for w and h.
+    """
+    x0, y0, x1, y1 = box
+    cos, sin = to_input[0][0], to_input[1][0]
+    size = math.hypot(cos, sin)
+    cos, sin = cos / size, sin / size
+    square = cos * cos - sin * sin
+    wide = ((x1 - x0) * abs(cos) - (y1 - y0) * abs(sin)) / square
+    tall = ((y1 - y0) * abs(cos) - (x1 - x0) * abs(sin)) / square
+    if min(wide, tall) <= 0:
+        return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+    middle = (x0 + x1) / 2, (y0 + y1) / 2
+    return [(middle[0] + cos * u - sin * v, middle[1] + sin * u + cos * v)
+            for u, v in ((-wide / 2, -tall / 2), (wide / 2, -tall / 2), (wide / 2, tall / 2), (-wide / 2, tall / 2))]
 
 
 def _hover_points(fig: go.Figure, cells: list[dict]) -> None:
@@ -138,6 +159,36 @@ def _hover_words(cell: dict) -> str:
     span = f"<br>{cell['rowspan']} × {cell['colspan']} places" if cell["rowspan"] > 1 or cell["colspan"] > 1 else ""
     sure = f"<br>confidence {100 * cell['confidence']:.0f} %" if cell["confidence"] is not None else ""
     return f"<b>{address(cell)}</b><br>{text}{span}{sure}"
+
+
+def layer_figure(view, stem: str, layer: str, mode: str, px: int) -> tuple[go.Figure, str]:
+    """What the engine saw as a picture, in its own straightened pixels; hover a region for its verdict."""
+    this = reading(view, stem)
+    width, height = this.trace["working_size"]
+    fig = figure(mode, px)
+    fig.add_layout_image(source=data_uri(view.trace[f"{stem}/{layer}"]), xref="x", yref="y", x=0, y=0, sizex=width, sizey=height, sizing="stretch", layer="below")
+    regions = this.trace["regions"]
+    centres = _to_working(this.trace["to_input"], [((r["box"][0] + r["box"][2]) / 2, (r["box"][1] + r["box"][3]) / 2) for r in regions])
+    fig.add_scatter(x=[c[0] for c in centres], y=[c[1] for c in centres], mode="markers", marker=dict(size=1, opacity=0),
+                    text=[f"<b>{'kept' if r['kept'] else 'dropped'}</b>: {escape(r['reason'])}<br>{r['area']:,} pixels" for r in regions],
+                    hovertemplate="%{text}<extra></extra>")
+    fig.update_xaxes(range=[0, width], visible=False, constrain="domain")
+    fig.update_yaxes(range=[height, 0], visible=False, scaleanchor="x", constrain="domain")
+    fig.update_layout(margin=dict(l=0, r=0, t=0, b=0), height=int(min(36, max(12, 66 * height / width)) * px), hovermode="closest", hoverdistance=80, dragmode="zoom")
+    return fig, verdicts(this) + "."
+
+
+def _to_working(to_input: list[list[float]], points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Input pixels -> straightened pixels, by the inverse of the 2 x 3 affine map."""
+    (a, b, tx), (c, d, ty) = to_input
+    det = a * d - b * c
+    return [((d * (x - tx) - b * (y - ty)) / det, (a * (y - ty) - c * (x - tx)) / det) for x, y in points]
+
+
+def region_rows(this: Reading) -> list[dict]:
+    """One row per region for the table under the picture: place and size in pixels of the input, verdict."""
+    return [{"Verdict": "kept" if r["kept"] else "dropped", "Why": r["reason"], "Left": round(r["box"][0]), "Top": round(r["box"][1]),
+             "Width": round(r["box"][2] - r["box"][0]), "Height": round(r["box"][3] - r["box"][1]), "Area": r["area"]} for r in this.trace["regions"]]
 
 
 def grid_of(result: dict) -> dict[str, list[str]]:
@@ -206,7 +257,7 @@ def verdicts(this: Reading) -> str:
 LEGENDS = {
     "Binarised": "Black: taken for ink. Dark headers and fills are told apart from the letters on them.",
     "Rule mask": "Black: taken for a rule. Letters have gone; what is left closes the cells.",
-    "Regions": "Every region the flood fill found, each in its own colour; the rules stay dark.",
+    "Regions": "Every region the flood fill found, each in a shade of its own; hover one for its verdict. The rules stay dark.",
 }
 
 
@@ -223,16 +274,21 @@ def changes(result: dict, before, after) -> dict[tuple[int, int], str]:
 
 
 def comparison(a, b, mode: str, px: int):
-    """Two runs for the compare view: ((figure, alt), (figure, alt), [(words, value)]); cells that differ are marked in both pictures."""
+    """Two runs for the compare view: ((figure, alt), (figure, alt), [(words, value)]).
+
+    Of one picture the cells that differ in span or text are marked in both; of two pictures only the counts are compared.
+    """
     one, two = reading(a, stems(a)[0]), reading(b, stems(b)[0])
     first, second = ({(c["row"], c["col"]): c for c in r.cells} for r in (one, two))
     same = {at for at in first.keys() & second.keys() if _alike(first[at], second[at])}
     texts = {at for at in same if first[at]["text"] == second[at]["text"]}
-    figures = tuple(cells_figure(v, r.stem, mode, px, set(cells) - texts, tall=26) for v, r, cells in ((a, one, first), (b, two, second)))
-    most = max(len(first), len(second))
+    one_picture = a.record["inputs"][0]["sha256"] == b.record["inputs"][0]["sha256"]
+    marks = [set(cells) - texts if one_picture else set() for cells in (first, second)]
+    figures = [cells_figure(v, r.stem, mode, px, marked, tall=26) for v, r, marked in zip((a, b), (one, two), marks)]
     left, right = (v.record["seconds"]["total"] for v in (a, b))
-    return figures[0], figures[1], [
-        ("same cells", f"{len(same):,} of {most:,}"), ("same text in them", f"{len(texts):,} of {len(same):,}"), ("time, right ÷ left", f"{right / left:.2f}×")]
+    agreement = [("same cells", f"{len(same):,} of {max(len(first), len(second)):,}"), ("same text in them", f"{len(texts):,} of {len(same):,}")]
+    counts = [("cells, left", f"{len(first):,}"), ("cells, right", f"{len(second):,}")]
+    return figures[0], figures[1], [*(agreement if one_picture else counts), ("time, right ÷ left", f"{right / left:.2f}×")]
 
 
 def _alike(a: dict, b: dict) -> bool:

@@ -18,6 +18,7 @@ def compare_in_stage(row: Exhibit, view: View) -> None:
     if not others:
         small("Nothing to compare with yet: run it once more, with another input or another setting.")
         return
+    others.sort(key=lambda s: s.record["inputs"][0]["sha256"] != view.record["inputs"][0]["sha256"])  # the same input first
     other = st.selectbox("With", others, format_func=title, key=f"compare-with:{row.slug}")
     try:
         side_by_side(row, view, View.of(store().load(other.id)))

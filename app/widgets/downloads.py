@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from app.pieces import small
+
 MIME = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "csv": "text/csv", "html": "text/html", "md": "text/markdown",
     "json": "application/json", "txt": "text/plain", "zip": "application/zip", "png": "image/png",
@@ -29,9 +31,10 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
     return box.getvalue()
 
 
-def download_row(files: Mapping[str, bytes], wanted: Sequence[tuple[str, str]], key: str) -> None:
-    """A row of buttons: (label, file name) for each file that is there."""
+def download_row(words: str, files: Mapping[str, bytes], wanted: Sequence[tuple[str, str]], key: str) -> None:
+    """A row of buttons behind its words: (label, file name) for each file that is there."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        small(words, width="content")
         for label, name in wanted:
             if name in files:
                 download(label, name, files[name], f"{key}:{name}")
