@@ -270,7 +270,7 @@ class RunStore:
 
     def _remove_debris(self) -> None:
         """What a killed server left: folders in the making, and folders that never got their row."""
-        for folder in filter(_abandoned, self._incoming.iterdir()):
+        for folder in filter(abandoned, self._incoming.iterdir()):
             shutil.rmtree(folder, ignore_errors=True)
         with self._transaction("the run could not be read") as db:
             known = {r["id"] for r in db.execute("SELECT id FROM runs")}
@@ -382,7 +382,7 @@ def _age(folder: Path) -> float:
         return 0.0
 
 
-def _abandoned(folder: Path) -> bool:
+def abandoned(folder: Path) -> bool:
     """True when the process that was writing this folder is gone (its number begins the folder's name), or has been at it far too long."""
     maker = folder.name.partition("-")[0]
     if os.name == "posix" and maker.isdigit() and int(maker) != os.getpid():
