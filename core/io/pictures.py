@@ -1,6 +1,7 @@
 """Bytes -> a picture in memory: PNG, JPEG, WebP, TIFF, BMP and one PDF page, recognised by content and bounded before anything is decoded."""
 
 import io
+import struct
 import threading
 from dataclasses import dataclass, field
 
@@ -134,9 +135,11 @@ def _open(source: Source) -> Image.Image:
 def _not_a_picture(source: Source) -> str:
     data = source.data
     begins = next((form for magic, form in _BEGINS if data.startswith(magic)), "WebP" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None)
+    if begins == "PNG" and data[12:16] == b"IHDR" and 0 in (sides := struct.unpack(">II", data[16:24].ljust(8, b"\1"))):
+        return f"{source.name} is {sides[0]} x {sides[1]} pixels: at least 1 x 1 is needed. Export it again."
     if begins:
         return f"{source.name} begins like a {begins} picture but its header is broken or cut off ({len(data):,} bytes). Save or export it again."
-    return f"{source.name} is {_what(data)}, not a picture. Bring one of {READS}."
+    return f"{source.name} is {_what(data)}, which is not read here. Bring one of {READS}."
 
 
 def _what(data: bytes) -> str:

@@ -22,7 +22,7 @@ CASES = [
     ("vast.png", lambda: make.png_of_size(30_000, 30_000), 1, LimitError, ["900,000,000", f"{MAX_PIXELS:,}", "Scale it down"]),
     ("big.png", lambda: make.png_of_size(6_000, 5_000), 1, LimitError, ["6,000 x 5,000", "30,000,000", f"{MAX_PIXELS:,}", "Halve"]),
     ("heavy.bmp", lambda: b"BM" + b"\0" * MAX_BYTES, 1, LimitError, ["25.0 MB", "25 MB", "JPEG"]),
-    ("flat.png", lambda: make.png_of_size(0, 40), 1, InputError, ["flat.png", "again"]),
+    ("flat.png", lambda: make.png_of_size(0, 40), 1, InputError, ["0 x 40", "1 x 1", "again"]),
     ("three.pdf", lambda: make.pdf(3), 7, InputError, ["3 pages", "page 7", "1 to 3"]),
     ("three.pdf", lambda: make.pdf(3), 0, InputError, ["3 pages", "page 0", "1 to 3"]),
     ("locked.pdf", make.locked_pdf, 1, InputError, ["password", "Save a copy"]),
