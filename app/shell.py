@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import recorded
+from app import recorded, visitors
 from app.pieces import act, base_px, nb, pair, plain, ruler, small
 from app.registry import EXHIBITS, ROOT, Exhibit
 
@@ -23,6 +23,7 @@ def pages() -> dict[str, st.Page]:
 
 def open_house() -> None:
     """Draw the frame and run the chosen page. A link to a run that arrives at the gallery goes on to its exhibit."""
+    visitors.touch()
     st.set_page_config(page_title="Vitrine", page_icon=str(ROOT / "app" / "static" / "icon.png"), layout="wide")
     st.logo(str(ROOT / "app" / "static" / "logo.svg"), size="large")
     house = pages()
