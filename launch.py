@@ -33,7 +33,8 @@ USAGE = """\
 Vitrine: a live showcase for research systems.
 
   python3 launch.py [serve] [--host H] [--port P] [--mode laptop|projector|booth] [--booth]
-                    [--theme light|dark] [--workers N] [--cluster ADDRESS]       serve the studio (the default)
+                    [--theme light|dark] [--workers N] [--cluster ADDRESS]
+                    [--allow-host NAME]...                                       serve the studio (the default)
   python3 launch.py run SLUG INPUT... --out DIR [--set key=value ...]            run one exhibit without a browser
   python3 launch.py bench SLUG [--json FILE]                                     measure it against its rivals
   python3 launch.py train MODEL [options]                                        train or resume a model
@@ -418,8 +419,10 @@ def serve_arguments(rest: Sequence[str]) -> list[str]:
     parser.add_argument("--theme", choices=("light", "dark"))
     parser.add_argument("--workers", type=whole_number(1, 1024))
     parser.add_argument("--cluster", metavar="ADDRESS")
+    parser.add_argument("--allow-host", metavar="NAME", action="append")
     given = vars(parser.parse_args(rest))
-    return [text for name, value in given.items() if value is not None for text in (f"--{name}", str(value))]
+    pairs = [(name, value) for name, values in given.items() if values is not None for value in (values if isinstance(values, list) else [values])]
+    return [text for name, value in pairs for text in (f"--{name.replace('_', '-')}", str(value))]
 
 
 MODULES = {"serve": "app.server", "test": "pytest", "run": "app.command", "train": "app.command", "bench": "tests.bench", "doctor": "app.doctor"}

@@ -110,6 +110,7 @@ def test_packages_are_installed_from_the_hashed_lock_alone(house: House) -> None
     ([], "-m app.server"),
     (["--mode", "projector", "--theme", "dark", "--workers", "3", "--cluster", "tcp://a:1", "--host", "0.0.0.0"],
      "-m app.server --host 0.0.0.0 --mode projector --theme dark --workers 3 --cluster tcp://a:1"),
+    (["--allow-host", "a.local", "--allow-host", "b.local"], "-m app.server --allow-host a.local --allow-host b.local"),
     (["test", "-k", "otsl"], "-m pytest -k otsl"),
     (["run", "table", "a.png", "--out", "o", "--set", "ocr=none"], "-P -m app.command run table a.png --out o --set ocr=none"),
     (["bench", "table", "--json", "f"], "-P -m tests.bench table --json f"),
