@@ -14,6 +14,12 @@ UNRULED_CONFIDENCE = 0.3
 """Confidence of an empty place that no rule closes (the blank corner above row heads)."""
 LARGEST_HOLE_SHARE = 0.2
 """Share of the grid's places that may lie open before the rules are not a table. Only corners may: a row or column head leaves them blank."""
+NARROW_CELL, LOW_CELL = 1.7, 1.0
+"""Cells narrower, or lower, than this many text heights may be cut by short rules: one letter and its margins are wider, a line of text is higher."""
+CUT_INSET = 2
+"""Pixels next to the neighbouring rules that a short rule need not be seen in."""
+STRAY_COVER = 0.5
+"""A grid line drawn over this share of its way through a cell, and yet not closing it, is a rule that the grid does not explain."""
 EVIDENCE_BAND = 3
 """Pixels on either side of a grid line in which the rule may be seen."""
 
@@ -118,13 +124,13 @@ def _fill_open_places(lattice: Lattice) -> Lattice | None:
     return Lattice(lattice.rows, lattice.cols, places, np.arange(len(places)) < len(lattice.places))
 
 
-def split_narrow_cells(lattice: Lattice, hints: np.ndarray, narrow: float) -> Lattice:
-    """Cut cells narrower than `narrow` pixels along the lines of the grid that a rule too short to be told from a letter follows all across them.
+def split_narrow_cells(lattice: Lattice, hints: np.ndarray, text_height: float) -> Lattice:
+    """Cut cells too narrow, or too low, for text along the lines of the grid that a rule, too short to be told from a letter, follows all across them.
 
     hints  uint8[H,W], not zero on every contrast edge along the rows or columns, however short
     """
-    places = _cut(lattice.places, lattice.cols, lattice.rows, hints, narrow)
-    places = _cut(places[:, [1, 0, 3, 2]], lattice.rows, lattice.cols, hints.T, narrow)[:, [1, 0, 3, 2]]
+    places = _cut(lattice.places, lattice.cols, lattice.rows, hints, NARROW_CELL * text_height)
+    places = _cut(places[:, [1, 0, 3, 2]], lattice.rows, lattice.cols, hints.T, LOW_CELL * text_height)[:, [1, 0, 3, 2]]
     return lattice if len(places) == len(lattice.places) else replace(lattice, places=places, closed=np.ones(len(places), bool))
 
 
@@ -132,7 +138,7 @@ def _cut(places: np.ndarray, cols: np.ndarray, rows: np.ndarray, hints: np.ndarr
     """Cut along row lines; `places` int32[n,4] as in Lattice."""
     done = []
     for r0, c0, r1, c1 in places:
-        left, right = int(cols[c0]) + EVIDENCE_BAND, int(np.ceil(cols[c1])) - EVIDENCE_BAND
+        left, right = int(cols[c0]) + CUT_INSET, int(np.ceil(cols[c1])) - CUT_INSET
         cuts = [r0]
         if r1 - r0 > 1 and cols[c1] - cols[c0] < narrow and right > left:
             cuts += [r for r in range(r0 + 1, r1) if hints[max(0, int(rows[r]) - 1) : int(rows[r]) + 2, left:right].max(axis=0).all()]
@@ -151,6 +157,19 @@ def _side_cover(evidence: np.ndarray, lines: np.ndarray, line: np.ndarray, start
     count = _cover_of_lines(evidence, lines)
     start, stop = (np.clip(np.rint(v).astype(int), 0, evidence.shape[1]) for v in (start, stop))
     return (count[line, stop] - count[line, start]) / np.maximum(stop - start, 1)
+
+
+def stray_cover(lattice: Lattice, evidence: np.ndarray) -> float:
+    """The largest share of its way through some cell over which a grid line is drawn although it does not part the cell."""
+    down, across = _crossings(lattice.places), _crossings(lattice.places[:, [1, 0, 3, 2]])
+    covers = [_side_cover(seen, lines, k[:, 0], ends[k[:, 1]] + EVIDENCE_BAND, ends[k[:, 2]] - EVIDENCE_BAND)
+              for seen, lines, ends, k in ((evidence, lattice.rows, lattice.cols, down), (evidence.T, lattice.cols, lattice.rows, across)) if len(k)]
+    return float(np.concatenate(covers).max()) if covers else 0.0
+
+
+def _crossings(places: np.ndarray) -> np.ndarray:
+    """int[k,3]: the row line, first column and column after the last of every row line that runs through a cell."""
+    return np.array([(r, c0, c1) for r0, c0, r1, c1 in places for r in range(r0 + 1, r1)], np.int64).reshape(-1, 3)
 
 
 def confidences(lattice: Lattice, evidence: np.ndarray) -> np.ndarray:

@@ -3,12 +3,13 @@
 import time
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from core.exhibit import Progress, silent
 from core.table.binarise import binarise, glyph_boxes, noise_level, text_height, to_grey
 from core.table.deskew import estimate_skew, straighten
-from core.table.grid import Lattice, confidences, lattice_of, split_narrow_cells, table_of
+from core.table.grid import STRAY_COVER, Lattice, confidences, lattice_of, split_narrow_cells, stray_cover, table_of
 from core.table.labelling import label_regions
 from core.table.rules import Rules, find_rules
 from core.table.table import Box, Table
@@ -26,8 +27,8 @@ LEAST_CELLS = 2
 """A single closed rectangle is a box, not a table."""
 COUNTED_CELLS = 4
 """Closed cells that another group needs to be counted as a table."""
-NARROW_CELL = 2.0
-"""Cells narrower than this many text heights may be cut by rules too short to be told from the strokes of letters."""
+LEAST_COVER = 0.6
+"""Mean confidence under which the common lines of the cells do not follow their rules: what was closed is no grid."""
 NO_CELLS = "No closed cells were found: the rules of this picture, if it has any, do not meet around its cells."
 ONE_BOX = "The rules close a single box, which is a frame and not a table."
 OPEN_CELLS = "The rules close some cells, but others run into each other, so they do not make a grid."
@@ -89,11 +90,11 @@ def sort_regions(regions: np.ndarray, shape: tuple[int, int], small_side: float)
 
 def _sort_nested(regions: np.ndarray, reason: np.ndarray) -> np.ndarray:
     """Of cells inside cells, the outer is a frame when it holds many, otherwise the inner ones are check boxes or letters."""
-    index = np.flatnonzero(reason == CELL)
+    index = np.flatnonzero((reason == CELL) | (reason == CROOKED))
     x0, y0 = regions[index, 0], regions[index, 1]
     x1, y1 = x0 + regions[index, 2], y0 + regions[index, 3]
     filled = regions[index, 4] == regions[index, 2].astype(np.int64) * regions[index, 3]
-    for outer in np.flatnonzero(~filled):
+    for outer in np.flatnonzero(~filled & (reason[index] == CELL)):
         inside = (x0 > x0[outer]) & (y0 > y0[outer]) & (x1 < x1[outer]) & (y1 < y1[outer])
         if inside.sum() >= FRAMED_REGIONS:
             reason[index[outer]] = FRAME
@@ -164,32 +165,40 @@ def _lattice_in(regions: np.ndarray, reason: np.ndarray, rules: Rules, text_heig
         return None, NO_CELLS if not (reason == OTHER).any() else ONE_BOX
     if len(cells) < LEAST_CELLS:
         return None, ONE_BOX
-    if _crooked_inside(regions, reason, cells):
+    if _crooked_beside(regions, reason, cells, text_height):
         return None, OPEN_CELLS
     lattice = lattice_of(cells)
-    return (None, OPEN_CELLS) if lattice is None else (split_narrow_cells(lattice, rules.hints, NARROW_CELL * text_height), "")
+    return (None, OPEN_CELLS) if lattice is None else (split_narrow_cells(lattice, rules.hints, text_height), "")
 
 
-def _crooked_inside(regions: np.ndarray, reason: np.ndarray, cells: np.ndarray) -> bool:
-    """Whether a region that is no rectangle lies among the cells: cells that run into each other through a missing rule."""
-    x0, y0 = cells[:, :2].min(axis=0)
-    x1, y1 = (cells[:, :2] + cells[:, 2:4]).max(axis=0)
-    loose = regions[reason == CROOKED]
-    inside = (loose[:, 0] >= x0) & (loose[:, 1] >= y0) & (loose[:, 0] + loose[:, 2] <= x1) & (loose[:, 1] + loose[:, 3] <= y1)
-    return bool((inside & (loose[:, 4] >= cells[:, 4].min())).any())
+def _crooked_beside(regions: np.ndarray, reason: np.ndarray, cells: np.ndarray, reach: float) -> bool:
+    """Whether a region that is no rectangle and could hold text lies among or right beside the cells: cells that run into each other through a missing rule.
+
+    A frame that holds all of the cells is not meant.
+    """
+    x0, y0 = cells[:, :2].min(axis=0) - reach
+    x1, y1 = (cells[:, :2] + cells[:, 2:4]).max(axis=0) + reach
+    loose = regions[(reason == CROOKED) & (regions[:, 2:4].min(axis=1) >= reach)]
+    left, top = loose[:, 0], loose[:, 1]
+    right, bottom = left + loose[:, 2], top + loose[:, 3]
+    touches = (left < x1) & (top < y1) & (right > x0) & (bottom > y0)
+    around = (left < x0 + reach) & (top < y0 + reach) & (right > x1 - reach) & (bottom > y1 - reach)
+    return bool((touches & ~around).any())
 
 
-def _judge(lattice: Lattice, glyphs: np.ndarray, rules: Rules, text_height: float) -> str:
+def _judge(lattice: Lattice, binary: np.ndarray, rules: Rules, text_height: float) -> str:
     """Why the lattice is not the whole table although its cells are closed; "" where nothing speaks against it."""
     if len(lattice.cols) == 2:
         return ONE_COLUMN
-    text = text_in_cells(lattice, glyphs, rules.mask, text_height)
+    if stray_cover(lattice, rules.evidence) > STRAY_COVER or confidences(lattice, rules.evidence).mean() < LEAST_COVER:
+        return OPEN_CELLS
+    text = text_in_cells(lattice, label_regions(cv2.subtract(binary, rules.mask), 8))
     if rows_are_unruled(lattice, lines_per_cell(text, len(lattice.places), text_height)):
         return UNRULED_ROWS
     return UNRULED_COLUMNS if columns_are_unruled(lattice, text, text_height) else ""
 
 
-def _search(working: np.ndarray, glyphs: np.ndarray, text_height: float, clock: "_Clock") -> _Found:
+def _search(working: np.ndarray, binary: np.ndarray, text_height: float, clock: "_Clock") -> _Found:
     """Rules, regions and lattice of the straightened picture uint8[H,W]."""
     rules = find_rules(working, text_height, noise_level(working))
     clock.lap("rules")
@@ -201,7 +210,7 @@ def _search(working: np.ndarray, glyphs: np.ndarray, text_height: float, clock: 
     reason[(reason == CELL) & (group != best)] = OTHER
     clock.lap("flood fill")
     lattice, why = _lattice_in(regions, reason, rules, text_height)
-    why = why or _judge(lattice, glyphs, rules, text_height)
+    why = why or _judge(lattice, binary, rules, text_height)
     clock.lap("grid")
     return _Found(rules, interior, regions, reason, others, lattice, why)
 
@@ -219,11 +228,10 @@ def read_regions(rgb: np.ndarray, progress: Progress = silent) -> RegionReading:
     clock.lap("deskew")
     progress(0.3, "Separating ink from paper")
     binary = binarise(working)
-    glyphs = glyph_boxes(binary)
-    height = text_height(glyphs, working.shape)
+    height = text_height(glyph_boxes(binary), working.shape)
     clock.lap("binarise")
     progress(0.5, "Finding rules and filling the cells between them")
-    found = _search(working, glyphs, height, clock)
+    found = _search(working, binary, height, clock)
     progress(0.9, "Building the grid")
     table = None if found.why else table_of(found.lattice, confidences(found.lattice, found.rules.evidence), to_input)
     described = describe_regions(found.regions, found.reason, to_input)

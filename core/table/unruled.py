@@ -6,14 +6,16 @@ import numpy as np
 
 from core.table.grid import Lattice
 
-LETTER_SHARE = 0.5
-"""Pieces of ink lower than this many text heights (dots, accents, dashes) do not start a line of text."""
+LETTER_SHARE, LETTER_LIMIT = 0.5, 2.0
+"""Pieces of ink smaller than this many text heights (dots, accents) or higher than that (pictures) do not start a line of text."""
 LINE_STEP = 0.6
 """Text heights between the middles of two pieces on different lines: within a line they differ by 0.3, between lines by 1.4."""
 LIST_LINES = 5
 """Lines of text that the middle cell of a row holds when the row is a whole list; wrapped text reaches 3 or 4."""
 SHORT_LIST_LINES = 3
-"""The same where the picture has no other row but a head: nothing else says how high a row is."""
+"""The same where nothing else says how high a row is: there is no other row but a head, or nearly all cells of the row hold just as many lines."""
+EVEN_SHARE, EVEN_CELLS = 0.75, 4
+"""Share of a row's filled cells with equally many lines, and the least number of filled cells, that make a list of a short one."""
 LIST_SHARE = 0.5
 """Share of all text lines that stand in such rows."""
 RIVER_WIDTH = 1.2
@@ -32,13 +34,12 @@ class CellText:
     box: np.ndarray
 
 
-def text_in_cells(lattice: Lattice, glyphs: np.ndarray, rules: np.ndarray, text_height: float) -> CellText:
-    """Assign glyphs int32[n,5] (x, y, width, height, area) to cells by their middles; pieces of rules and of no letter's size are left out."""
-    x0, y0, width, height = (glyphs[:, k].astype(np.float64) for k in range(4))
-    cx, cy = x0 + width / 2, y0 + height / 2
-    letter = (height >= LETTER_SHARE * text_height) & (height <= 2 * text_height) & (rules[cy.astype(int), cx.astype(int)] == 0)
-    row, col = np.searchsorted(lattice.rows, cy) - 1, np.searchsorted(lattice.cols, cx) - 1
-    keep = np.flatnonzero(letter & (row >= 0) & (col >= 0) & (row < len(lattice.rows) - 1) & (col < len(lattice.cols) - 1))
+def text_in_cells(lattice: Lattice, pieces: np.ndarray) -> CellText:
+    """Assign pieces of ink int32[n,5] (x, y, width, height, area; the rules taken out) to cells by their middles."""
+    x0, y0, width, height = (pieces[:, k].astype(np.float64) for k in range(4))
+    row = np.searchsorted(lattice.rows, y0 + height / 2) - 1
+    col = np.searchsorted(lattice.cols, x0 + width / 2) - 1
+    keep = np.flatnonzero((row >= 0) & (col >= 0) & (row < len(lattice.rows) - 1) & (col < len(lattice.cols) - 1))
     cell = lattice.owners()[row[keep], col[keep]]
     order = np.argsort(cell, kind="stable")
     keep = keep[order]
@@ -47,9 +48,11 @@ def text_in_cells(lattice: Lattice, glyphs: np.ndarray, rules: np.ndarray, text_
 
 def lines_per_cell(text: CellText, cells: int, text_height: float) -> np.ndarray:
     """int[cells]: lines of text in each cell."""
-    middle = (text.box[:, 1] + text.box[:, 3]) / 2
-    order = np.lexsort((middle, text.cell))
-    cell, middle = text.cell[order], middle[order]
+    wide, high = text.box[:, 2] - text.box[:, 0], text.box[:, 3] - text.box[:, 1]
+    letter = (np.maximum(wide, high) >= LETTER_SHARE * text_height) & (high <= LETTER_LIMIT * text_height)
+    cell, middle = text.cell[letter], ((text.box[:, 1] + text.box[:, 3]) / 2)[letter]
+    order = np.lexsort((middle, cell))
+    cell, middle = cell[order], middle[order]
     if len(cell) == 0:
         return np.zeros(cells, int)
     new = np.append(True, (np.diff(cell) != 0) | (np.diff(middle) > LINE_STEP * text_height))
@@ -58,15 +61,21 @@ def lines_per_cell(text: CellText, cells: int, text_height: float) -> np.ndarray
 
 def rows_are_unruled(lattice: Lattice, lines: np.ndarray) -> bool:
     """Whether most lines of text stand in rows whose cells each hold a list: a boxed head over open columns."""
-    spans = np.unique(lattice.places[:, [0, 2]], axis=0)
-    least = SHORT_LIST_LINES if len(lattice.rows) <= 3 else LIST_LINES
     listed = 0
-    for top, bottom in spans:
+    for top, bottom in np.unique(lattice.places[:, [0, 2]], axis=0):
         inside = lines[(lattice.places[:, 0] == top) & (lattice.places[:, 2] == bottom)]
-        filled = inside[inside > 0]
-        if len(filled) >= 2 and np.sort(filled)[(len(filled) - 1) // 2] >= least:
-            listed += int(filled.sum())
+        if _is_list(np.sort(inside[inside > 0]), only_row=len(lattice.rows) <= 3):
+            listed += int(inside.sum())
     return listed > LIST_SHARE * max(1, int(lines.sum()))
+
+
+def _is_list(counts: np.ndarray, only_row: bool) -> bool:
+    """Whether the filled cells of a row, holding so many lines each (int[n], rising), are whole columns of a table."""
+    if len(counts) < 2:
+        return False
+    middle = counts[(len(counts) - 1) // 2]
+    even = len(counts) >= EVEN_CELLS and (counts == middle).mean() >= EVEN_SHARE
+    return bool(middle >= (SHORT_LIST_LINES if only_row or even else LIST_LINES))
 
 
 def columns_are_unruled(lattice: Lattice, text: CellText, text_height: float) -> bool:
