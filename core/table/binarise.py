@@ -11,6 +11,10 @@ BACKGROUND_WINDOW = 9
 """Median window on the small picture: 36 px of the picture, wider than the strokes of any text up to about 60 px tall."""
 INK_CONTRAST = 22
 """Grey levels between ink and its own background; below it, JPEG ringing and paper texture would count as ink."""
+NOISE_MARGIN = 4.0
+"""Ink differs from its background by more than this many standard deviations of the noise."""
+NOISE_ROWS = 256
+"""Rows on which the noise is measured; more do not change the median."""
 GLYPH_SIDE = 3
 """Specks whose longer side is under this are no glyphs, at any resolution a person can read."""
 GLYPH_ASPECT = 6.0
@@ -38,18 +42,27 @@ def local_background(grey: np.ndarray) -> np.ndarray:
     return cv2.resize(cv2.medianBlur(small, BACKGROUND_WINDOW), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
+def level_quantile(levels: np.ndarray, share: float) -> int:
+    """The grey level of uint8[...] that `share` of the pixels do not exceed; by counting, as sorting a picture costs more than reading it."""
+    counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel()
+    return int(np.searchsorted(np.cumsum(counts), share * levels.size))
+
+
 def noise_level(grey: np.ndarray) -> float:
-    """Standard deviation of the noise in grey levels, from the median absolute second difference along the rows (text is too rare to move it)."""
-    row = grey[:: max(1, grey.shape[0] // 256)].astype(np.int16)
-    if row.shape[1] < 3:
+    """Standard deviation of the noise in grey levels, from the median absolute difference of a pixel and the mean of its neighbours in the row."""
+    rows = np.ascontiguousarray(grey[:: 1 + grey.shape[0] // NOISE_ROWS])
+    if rows.shape[1] < 3:
         return 0.0
-    second = np.abs(2 * row[:, 1:-1] - row[:, :-2] - row[:, 2:])
-    return float(np.median(second)) * 1.4826 / np.sqrt(6.0)
+    mean = cv2.addWeighted(rows[:, :-2], 0.5, rows[:, 2:], 0.5, 0.0)
+    return level_quantile(cv2.absdiff(rows[:, 1:-1], mean), 0.5) * 1.4826 / np.sqrt(1.5)
 
 
-def binarise(grey: np.ndarray) -> np.ndarray:
-    """uint8[H,W], 255 where a pixel differs from its local background: dark text on paper and light text on dark fills alike."""
-    contrast = max(INK_CONTRAST, 4.0 * noise_level(grey))
+def binarise(grey: np.ndarray, noise: float) -> np.ndarray:
+    """uint8[H,W], 255 where a pixel differs from its local background: dark text on paper and light text on dark fills alike.
+
+    noise  standard deviation of the picture's noise in grey levels
+    """
+    contrast = max(INK_CONTRAST, NOISE_MARGIN * noise)
     return cv2.threshold(cv2.absdiff(grey, local_background(grey)), min(contrast, 254.0), 255, cv2.THRESH_BINARY)[1]
 
 

@@ -198,9 +198,9 @@ def _judge(lattice: Lattice, binary: np.ndarray, rules: Rules, text_height: floa
     return UNRULED_COLUMNS if columns_are_unruled(lattice, text, text_height) else ""
 
 
-def _search(working: np.ndarray, binary: np.ndarray, text_height: float, clock: "_Clock") -> _Found:
+def _search(working: np.ndarray, binary: np.ndarray, text_height: float, noise: float, clock: "_Clock") -> _Found:
     """Rules, regions and lattice of the straightened picture uint8[H,W]."""
-    rules = find_rules(working, text_height, noise_level(working))
+    rules = find_rules(working, text_height, noise)
     clock.lap("rules")
     interior = (rules.mask == 0).view(np.uint8)
     regions = label_regions(interior, 8)
@@ -227,11 +227,12 @@ def read_regions(rgb: np.ndarray, progress: Progress = silent) -> RegionReading:
     working, to_input = straighten(grey, skew)
     clock.lap("deskew")
     progress(0.3, "Separating ink from paper")
-    binary = binarise(working)
+    noise = noise_level(working)
+    binary = binarise(working, noise)
     height = text_height(glyph_boxes(binary), working.shape)
     clock.lap("binarise")
     progress(0.5, "Finding rules and filling the cells between them")
-    found = _search(working, binary, height, clock)
+    found = _search(working, binary, height, noise, clock)
     progress(0.9, "Building the grid")
     table = None if found.why else table_of(found.lattice, confidences(found.lattice, found.rules.evidence), to_input)
     described = describe_regions(found.regions, found.reason, to_input)

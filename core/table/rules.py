@@ -13,8 +13,8 @@ SMOOTHED_NOISE = 1.5
 """Grey levels of noise from which on the picture is smoothed along the edge before it is differentiated."""
 LOCAL_SHARE = 0.3
 """An edge must be this strong relative to the strongest edge beside it on its line: between the letters of a blurred word it is not."""
-RULE_RUN = 1.3
-"""Shortest unbroken run, in text heights. The strokes of a glyph are no longer than 1 (brackets 1.3); a row is never lower than 1.6."""
+RULE_RUN = 1.45
+"""Shortest unbroken run, in text heights. The strokes of a glyph are no longer than 1 (brackets and a J 1.35); a row is never lower than 1.6."""
 BRIDGED_GAP = 1.0
 """Breaks bridged between two such runs on one line, in text heights: a glyph that crosses the rule."""
 DASH_RUN = 3.0
