@@ -100,8 +100,8 @@ def venv_version(root: Path) -> str:
 
 
 def compiler_found() -> str | None:
-    """The path of a C compiler, or None."""
-    return shutil.which(os.environ.get("CC") or "cc") or shutil.which("gcc") or shutil.which("clang") or (shutil.which("cl") if WINDOWS else None)
+    """The path of the C compiler the kernels would be built with, or None."""
+    return shutil.which((os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0])
 
 
 def python_header() -> Path:
