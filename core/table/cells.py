@@ -1,5 +1,6 @@
 """Cell crops and their reading: cut each cell out of the picture, find its text lines by projection, read all lines of a table in one batch."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from core.table.ocr import OcrEngine, Reading
 from core.table.table import Box, Table
 
 MIN_CONTRAST = 40  # grey levels between ink and ground below which a cell counts as empty
-EDGE_RULE = 0.55  # share of a border row or column that is ink: then it is a rule, not text
+EDGE_RULE = 0.85  # share of a border row or column that is ink: then it is a rule, not a bracket or a letter
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,11 @@ def read_cells(rgb: np.ndarray, table: Table, boxes: Sequence[Box], engine: OcrE
     inks = [replace(ink, lines=split_tall(ink, height)) for ink in inks]
     places = [(index, span) for index, ink in enumerate(inks) for span in ink.lines]
     readings = _read_unique([line_crop(inks[index], span, height) for index, span in places], engine, progress)
+    readings = _with_spaces(readings, [inks[index] for index, _ in places], [span for _, span in places], height, engine)
     per_cell: list[list[Reading]] = [[] for _ in inks]
     for (index, span), (text, confidence) in zip(places, readings):
         if text.strip():
-            per_cell[index].append(measure_dashes(text.strip(), confidence, inks[index].ink[slice(*span)], height))
+            per_cell[index].append(measure_dashes(arc_marks(text.strip()), confidence, inks[index].ink[slice(*span)], height))
     cells = tuple(_filled(cell, lines) for cell, lines in zip(table.cells, per_cell))
     return replace(table, cells=cells), ([VERTICAL] if runs_vertically(inks) else [])
 
@@ -62,6 +64,53 @@ def _read_unique(crops: Sequence[np.ndarray], engine: OcrEngine, progress: Progr
     chosen = sorted(first.values())
     readings = dict(zip((keys[i] for i in chosen), engine.read([crops[i] for i in chosen], progress)))
     return [readings[key] for key in keys]
+
+
+WORD_GAP = 0.36  # text heights; of gaps between letters 1 in 50 lines has a wider one, of blanks nearly all are
+CLEAR_GAP = 2.0  # a blank is this many times wider than the gaps between letters of its line
+
+
+def _with_spaces(readings: Sequence[Reading], inks: Sequence[CellInk], spans: Sequence[tuple[int, int]], height: float, engine: OcrEngine) -> list[Reading]:
+    """Blanks the reader dropped ("PremiereDate"): lines with more wide gaps than blanks are read again word by word."""
+    cuts = {i: gaps for i, (ink, span) in enumerate(zip(inks, spans)) if len(gaps := word_gaps(ink.ink[slice(*span)], height)) > readings[i][0].count(" ")}
+    pieces = [(i, piece) for i, gaps in cuts.items() for piece in zip([0, *gaps], [*gaps, inks[i].ink.shape[1]])]
+    words = _read_unique([line_crop(inks[i], spans[i], height, piece) for i, piece in pieces], engine, silent)
+    found = list(readings)
+    for i in cuts:
+        found[i] = (spaced(readings[i][0], [word for (owner, _), (word, _) in zip(pieces, words) if owner == i]), readings[i][1])
+    return found
+
+
+def spaced(text: str, words: Sequence[str]) -> str:
+    """The text with a blank between words that were read apart, where they spell the same; not between digits or at punctuation, which may stand wide."""
+    words = [word.strip() for word in words]
+    if "".join(words).replace(" ", "") != text.replace(" ", "") or not all(words):
+        return text
+    joined = words[0]
+    for word in words[1:]:
+        already = sum(map(len, joined.split()))  # characters so far: was there a blank here in the text?
+        ends = joined[-1] + word[0]
+        blank = ends.isalnum() and not ends.isdigit() or _blank_after(text, already)
+        joined += " " + word if blank else word
+    return joined
+
+
+def _blank_after(text: str, characters: int) -> bool:
+    seen = 0
+    for c in text:
+        if seen == characters:
+            return c == " "
+        seen += c != " "
+    return False
+
+
+def word_gaps(ink: np.ndarray, height: float) -> list[int]:
+    """Columns in the middle of the gaps between words: ink-free, at least WORD_GAP text heights wide, clearly wider than those between letters."""
+    runs = _runs(ink.any(axis=0))
+    gaps = [(b[0] - a[1], (a[1] + b[0]) // 2) for a, b in zip(runs, runs[1:])]
+    close = [width for width, _ in gaps if width < WORD_GAP * height]
+    least = max(WORD_GAP * height, CLEAR_GAP * float(np.percentile(close, 75)) if close else 0.0)
+    return [middle for width, middle in gaps if width >= least]
 
 
 def cut(rgb: np.ndarray, box: Box) -> CellInk:
@@ -159,11 +208,12 @@ def _part(profile: np.ndarray, span: tuple[int, int], height: float) -> list[tup
 PAD = 0.25
 
 
-def line_crop(ink: CellInk, span: tuple[int, int], height: float) -> np.ndarray:
-    """uint8[h, w, 3] of one text line with a margin, at least a typical line high so that a lone dash is not blown up."""
+def line_crop(ink: CellInk, span: tuple[int, int], height: float, between: tuple[int, int] | None = None) -> np.ndarray:
+    """uint8[h, w, 3] of one text line (or of its part between two columns) with a margin, at least a typical line high so that a lone dash is not blown up."""
     top, bottom = span
-    columns = np.flatnonzero(ink.ink[top:bottom].any(axis=0))
-    left, right = (int(columns[0]), int(columns[-1]) + 1) if columns.size else (0, ink.ink.shape[1])
+    begin, end = between or (0, ink.ink.shape[1])
+    columns = np.flatnonzero(ink.ink[top:bottom, begin:end].any(axis=0)) + begin
+    left, right = (int(columns[0]), int(columns[-1]) + 1) if columns.size else (begin, end)
     missing = max(0.0, height - (bottom - top))
     pad = max(1, round(PAD * max(height, bottom - top)))
     above = below = pad + round(missing / 2)
@@ -181,7 +231,8 @@ def _window(grey: np.ndarray, top: int, bottom: int, left: int, right: int) -> n
 
 DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212_\u4e00\u30fc\uff0d\u2500"
 SHORTEST_DASH, THICKEST_DASH = 0.17, 0.25  # in text heights
-EN_DASH, EM_DASH = 0.45, 0.9  # least widths in text heights; hyphens are about 0.3, en dashes 0.6, em dashes 1.1
+HYPHEN, EN_DASH, EM_DASH = 0.4, 0.5, 0.9  # a hyphen is narrower than the first, in text heights; the other two are least widths; between, the reader decides
+LONE_EM_DASH = 0.77  # no letter touches a lone one: en dashes reach 0.73, em dashes begin at 0.77
 
 
 def measure_dashes(text: str, confidence: float, ink: np.ndarray, height: float) -> Reading:
@@ -198,11 +249,28 @@ def measure_dashes(text: str, confidence: float, ink: np.ndarray, height: float)
     widths = next((w for find in (dash_pieces, dash_stretches) if len(w := find(ink, height)) == len(places)), None)
     if widths is None:
         return text, confidence
-    letters = list(text)
+    letters, em = list(text), LONE_EM_DASH if len(text) == 1 else EM_DASH
     for place, width in zip(places, widths):
         if place or not text[1:2].isdigit():
-            letters[place] = "\u2014" if width >= EM_DASH * height else "\u2013" if width >= EN_DASH * height else "-"
+            letters[place] = _dash(letters[place], width / height, em)
     return "".join(letters), (max(confidence, 0.9) if len(places) == len(text) else confidence)
+
+
+def arc_marks(text: str) -> str:
+    """Degrees, minutes and seconds before a compass letter with their own signs (ISO 6709): a reader takes the primes for quotes of many kinds."""
+    return re.sub(r"(\d{1,3})\u00b0 ?(\d{1,2})['\u2019\u2032\u00b4`] ?(?:(\d{1,2}(?:\.\d+)?)(?:[\"\u201d\u2033'\u2032\u00b0\u2122]|'') ?)?([NSEWO])(?![a-z])", _arc, text)
+
+
+def _arc(match: re.Match) -> str:
+    degrees, minutes, seconds, compass = match.groups()
+    return f"{degrees}\u00b0{minutes}\u2032{seconds + chr(0x2033) if seconds else ''}{compass}"
+
+
+def _dash(read: str, width: float, em: float) -> str:
+    """The dash of a width in text heights; in the band where fonts overlap the reading stands, if it is a dash of that size at all."""
+    if HYPHEN < width < EN_DASH and read in "-\u2013":
+        return read
+    return "\u2014" if width >= em else "\u2013" if width >= (HYPHEN + EN_DASH) / 2 else "-"
 
 
 def dash_pieces(ink: np.ndarray, height: float) -> list[int]:
@@ -223,7 +291,8 @@ def dash_stretches(ink: np.ndarray, height: float) -> list[int]:
     tops, bottoms = ink.argmax(axis=0), ink.shape[0] - ink[::-1].argmax(axis=0)
     flat = ink.any(axis=0) & (bottoms - tops <= THICKEST_DASH * height + 1)
     flat &= _at_mid_height((tops + bottoms) / 2, ink.shape[0], height)
-    return [end - begin for begin, end in _runs(flat) if end - begin >= max(2, SHORTEST_DASH * height) and np.ptp(tops[begin:end]) <= 1]
+    longest = int(EM_DASH * height) - 1  # what touches adds to the width: never enough to tell an em dash
+    return [min(end - begin, longest) for begin, end in _runs(flat) if end - begin >= max(2, SHORTEST_DASH * height) and np.ptp(tops[begin:end]) <= 1]
 
 
 def _at_mid_height(y, tall: int, height: float):
