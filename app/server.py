@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BASE_PX = {"laptop": 16, "projector": 20, "booth": 22}
 IDLE_SECONDS = {"laptop": 900, "projector": 900, "booth": 120}
 SECONDS_BETWEEN_SWEEPS = 60
+SECONDS_TO_FINISH = 1.0
 SECONDS_TO_LEAVE = 2.0
 SECONDS_PASSING = 900
 PREFIX = "/widgets"
@@ -49,8 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     os.environ["GRADIO_TEMP_DIR"] = str(passing)
+    # Uvicorn ends in order and then raises the signal again: that has to reach the finally below.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         studio(options).run(config=config(options))
+    except KeyboardInterrupt:
+        pass
     finally:
         jobs.close()
         shutil.rmtree(passing, ignore_errors=True)
@@ -92,7 +97,7 @@ def studio(options: argparse.Namespace):
     from app.guard import Guard, Hosts
     from app.health import health
 
-    widgets = Widgets()
+    widgets, leave = Widgets(), asyncio.Event()
 
     async def answer(request) -> JSONResponse:
         return JSONResponse(health([] if widgets.ready or widgets.failure else ["widgets"], {"widgets": widgets.failure} if widgets.failure else {}),
@@ -100,8 +105,7 @@ def studio(options: argparse.Namespace):
 
     @contextlib.asynccontextmanager
     async def life(_):
-        leave = asyncio.Event()
-        _leave_quickly()
+        _tell_on_signal(leave)
         print(f"Vitrine is at {address(options.host, options.port)}", flush=True)
         tasks = [asyncio.create_task(task) for task in (_furnish(widgets, leave), _clean(IDLE_SECONDS[options.mode]))]
         try:
@@ -111,8 +115,8 @@ def studio(options: argparse.Namespace):
             tasks[1].cancel()
             await asyncio.wait(tasks, timeout=SECONDS_TO_LEAVE)
 
-    guard = Middleware(Guard, hosts=Hosts(options.host, options.allow_host))
-    return st.App(ROOT / "app" / "main.py", lifespan=life, routes=[Route("/api/health", answer), Mount(PREFIX, widgets)], middleware=[guard])
+    around = [Middleware(Guard, hosts=Hosts(options.host, options.allow_host)), Middleware(Endings, leave=leave)]
+    return st.App(ROOT / "app" / "main.py", lifespan=life, routes=[Route("/api/health", answer), Mount(PREFIX, widgets)], middleware=around)
 
 
 class Widgets:
@@ -221,20 +225,53 @@ def _cannot_bind(host: str, port: int) -> str | None:
     return None
 
 
-def _leave_quickly() -> None:
-    """A browser that holds a stream open does not hold up the end: two seconds after the first signal the rest is closed too."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+class Endings:
+    """ASGI middleware that brings every answer to an end when the server leaves: a browser that holds a stream open does not hold it up."""
+
+    def __init__(self, app, leave: asyncio.Event) -> None:
+        self.app, self.leave = app, leave
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun, over = [], []
+
+        async def noted(message) -> None:
+            begun.append(message["type"])
+            if not over:
+                await send(message)
+
+        answer, leaving = asyncio.ensure_future(self.app(scope, receive, noted)), asyncio.ensure_future(self.leave.wait())
+        try:
+            await asyncio.wait((answer, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                await asyncio.wait((answer,), timeout=SECONDS_TO_FINISH)
+            if answer.done():
+                answer.result()
+            elif begun:
+                over.append(True)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            leaving.cancel()
+            if answer.cancel():
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await answer
+
+
+def _tell_on_signal(leave: asyncio.Event) -> None:
+    """Besides what Uvicorn does on SIGINT and SIGTERM, tell the streams; Uvicorn itself waits for them without end."""
+    loop = asyncio.get_running_loop()
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in filter(lambda n: callable(signal.getsignal(n)), (signal.SIGINT, signal.SIGTERM)):
         inner = signal.getsignal(number)
-        if not callable(inner) or threading.current_thread() is not threading.main_thread():
-            continue
 
-        def leave(received, frame, inner=inner) -> None:
+        def told(received, frame, inner=inner) -> None:
+            loop.call_soon_threadsafe(leave.set)
             inner(received, frame)
-            force = threading.Timer(SECONDS_TO_LEAVE, inner, (signal.SIGINT, None))
-            force.daemon = True
-            force.start()
 
-        signal.signal(number, leave)
+        signal.signal(number, told)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,7 @@
 
 import gradio as gr
 
-GLASS = gr.themes.Color(
-    "#EAF3F4", "#CFE4E7", "#AED2D7", "#86BCC4", "#5CA3AE", "#338A97", "#00707F", "#005B68", "#00454F", "#003038", "#00252B", name="glass")
+GLASS = ("#EAF3F4", "#CFE4E7", "#AED2D7", "#86BCC4", "#5CA3AE", "#338A97", "#00707F", "#005B68", "#00454F", "#003038", "#00252B")
 CSS = """
 @font-face { font-family: 'Atkinson Hyperlegible Next'; font-weight: 200 800; font-display: swap;
   src: url('/app/static/fonts/atkinson-hyperlegible-next-latin-wght-normal.woff2') format('woff2'); }
@@ -13,8 +12,9 @@ footer { display: none !important; }
 
 def theme() -> gr.themes.Base:
     """Primary buttons have a contrast of 5.8:1 in light and 8.9:1 in dark."""
+    glass = gr.themes.Color(*GLASS, name="glass")
     base = gr.themes.Base(
-        primary_hue=GLASS, secondary_hue=GLASS, neutral_hue=gr.themes.colors.slate, radius_size=gr.themes.sizes.radius_sm,
+        primary_hue=glass, secondary_hue=glass, neutral_hue=gr.themes.colors.slate, radius_size=gr.themes.sizes.radius_sm,
         font=(gr.themes.Font("Atkinson Hyperlegible Next"), gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")),
         font_mono=(gr.themes.Font("Atkinson Hyperlegible Mono"), gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")))
     return base.set(
