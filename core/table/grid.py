@@ -20,6 +20,8 @@ CUT_INSET = 2
 """Pixels next to the neighbouring rules that a short rule need not be seen in."""
 STRAY_COVER = 0.5
 """A grid line drawn over this share of its way through a cell, and yet not closing it, is a rule that the grid does not explain."""
+STRAY_RUN = 2.5
+"""Text heights that such a line is drawn over at least: a letter is not."""
 EVIDENCE_BAND = 3
 """Pixels on either side of a grid line in which the rule may be seen."""
 
@@ -159,12 +161,16 @@ def _side_cover(evidence: np.ndarray, lines: np.ndarray, line: np.ndarray, start
     return (count[line, stop] - count[line, start]) / np.maximum(stop - start, 1)
 
 
-def stray_cover(lattice: Lattice, evidence: np.ndarray) -> float:
-    """The largest share of its way through some cell over which a grid line is drawn although it does not part the cell."""
+def has_stray_rule(lattice: Lattice, evidence: np.ndarray, text_height: float) -> bool:
+    """Whether a grid line is drawn through most of some cell, over more than the strokes of a letter, although it does not part the cell."""
     down, across = _crossings(lattice.places), _crossings(lattice.places[:, [1, 0, 3, 2]])
-    covers = [_side_cover(seen, lines, k[:, 0], ends[k[:, 1]] + EVIDENCE_BAND, ends[k[:, 2]] - EVIDENCE_BAND)
-              for seen, lines, ends, k in ((evidence, lattice.rows, lattice.cols, down), (evidence.T, lattice.cols, lattice.rows, across)) if len(k)]
-    return float(np.concatenate(covers).max()) if covers else 0.0
+    for seen, lines, ends, k in ((evidence, lattice.rows, lattice.cols, down), (evidence.T, lattice.cols, lattice.rows, across)):
+        if len(k):
+            way = ends[k[:, 2]] - ends[k[:, 1]]
+            cover = _side_cover(seen, lines, k[:, 0], ends[k[:, 1]] + EVIDENCE_BAND, ends[k[:, 2]] - EVIDENCE_BAND)
+            if ((cover > STRAY_COVER) & (cover * way > STRAY_RUN * text_height)).any():
+                return True
+    return False
 
 
 def _crossings(places: np.ndarray) -> np.ndarray:

@@ -9,9 +9,9 @@ import numpy as np
 from core.exhibit import Progress, silent
 from core.table.binarise import binarise, glyph_boxes, noise_level, text_height, to_grey
 from core.table.deskew import estimate_skew, straighten
-from core.table.grid import STRAY_COVER, Lattice, confidences, lattice_of, split_narrow_cells, stray_cover, table_of
+from core.table.grid import Lattice, confidences, has_stray_rule, lattice_of, split_narrow_cells, table_of
 from core.table.labelling import label_regions
-from core.table.rules import Rules, find_rules
+from core.table.rules import Rules, edge_reach, find_rules
 from core.table.table import Box, Table
 from core.table.unruled import columns_are_unruled, lines_per_cell, rows_are_unruled, text_in_cells
 
@@ -78,11 +78,16 @@ class RegionReading:
     seconds: dict[str, float]
 
 
-def sort_regions(regions: np.ndarray, shape: tuple[int, int], small_side: float) -> np.ndarray:
-    """object[n]: CELL or the reason against it, for regions int32[n,5] (x, y, width, height, area) of a picture of `shape`."""
+def sort_regions(regions: np.ndarray, shape: tuple[int, int], small_side: float, notch: int) -> np.ndarray:
+    """object[n]: CELL or the reason against it, for regions int32[n,5] (x, y, width, height, area) of a picture of `shape`.
+
+    small_side  pixels that a cell is wide and high at least
+    notch       pixels by which a rectangle may reach into its rules here and there: where two rules meet, neither edge is seen
+    """
     x, y, width, height, area = regions.T
     reason = np.full(len(regions), CELL, object)
-    reason[area < RECTANGULAR * width.astype(np.int64) * height] = CROOKED
+    inner_area = np.maximum(width - 2 * notch, 1).astype(np.int64) * np.maximum(height - 2 * notch, 1)
+    reason[area < RECTANGULAR * inner_area] = CROOKED
     reason[np.minimum(width, height) < small_side] = SMALL
     reason[(x == 0) | (y == 0) | (x + width == shape[1]) | (y + height == shape[0])] = OUTSIDE
     return _sort_nested(regions, reason)
@@ -190,7 +195,7 @@ def _judge(lattice: Lattice, binary: np.ndarray, rules: Rules, text_height: floa
     """Why the lattice is not the whole table although its cells are closed; "" where nothing speaks against it."""
     if len(lattice.cols) == 2:
         return ONE_COLUMN
-    if stray_cover(lattice, rules.evidence) > STRAY_COVER or confidences(lattice, rules.evidence).mean() < LEAST_COVER:
+    if has_stray_rule(lattice, rules.evidence, text_height) or confidences(lattice, rules.evidence).mean() < LEAST_COVER:
         return OPEN_CELLS
     text = text_in_cells(lattice, label_regions(cv2.subtract(binary, rules.mask), 8))
     if rows_are_unruled(lattice, lines_per_cell(text, len(lattice.places), text_height)):
@@ -204,7 +209,7 @@ def _search(working: np.ndarray, binary: np.ndarray, text_height: float, noise: 
     clock.lap("rules")
     interior = (rules.mask == 0).view(np.uint8)
     regions = label_regions(interior, 8)
-    reason = sort_regions(regions, interior.shape, max(2.0, SMALL_SIDE * text_height))
+    reason = sort_regions(regions, interior.shape, max(2.0, SMALL_SIDE * text_height), 2 * edge_reach(text_height))
     group = group_cells(regions, reason, rules.mask)
     best, others = largest_group(group)
     reason[(reason == CELL) & (group != best)] = OTHER
