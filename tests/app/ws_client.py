@@ -140,7 +140,7 @@ def measure_home_reruns(url: str, sessions: int = 20, rounds: int = 3) -> dict:
 
 
 async def _measure(url: str, sessions: int, rounds: int) -> dict:
-    async with _everybody(url, sessions) as visitors:
+    async with Crowd(url, sessions) as visitors:
         begun = time.perf_counter()
         runs = await asyncio.gather(*(visitor.run() for visitor in visitors))
         first, spans, ones = time.perf_counter() - begun, [], []
@@ -155,7 +155,7 @@ async def _measure(url: str, sessions: int, rounds: int) -> dict:
             "one_seconds": statistics.median(ones), "failed": failed}
 
 
-class _everybody:
+class Crowd:
     """Many visitors, in and out together."""
 
     def __init__(self, url: str, count: int) -> None:
