@@ -309,7 +309,8 @@ class Runner:
         if packages is None:
             return ""
         count = installed(self.root) - before if self.installing else self.collected
-        return f"{count}{f' of {packages - self.not_for_here}' if packages else ''} packages {'installed' if self.installing else 'fetched'}, "
+        total = f" of {packages - self.not_for_here}" if packages else ""
+        return f"{count}{total} {'installed' if self.installing else 'fetched'}, "
 
     def show(self, packages: int | None, before: int) -> None:
         """One moving line on a terminal; elsewhere a plain line every quarter of a minute."""
