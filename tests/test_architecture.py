@@ -257,7 +257,8 @@ def _checks(function: ast.AST) -> bool:
             return True
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if re.search(r"assert|expect|check|raises|fail", name):
+            strict = any(k.arg == "check" and getattr(k.value, "value", None) is True for k in node.keywords)  # subprocess.run(check=True)
+            if strict or re.search(r"assert|expect|check|raises|fail|^wait_for", name):  # Playwright's wait_for raises when it waits in vain
                 return True
     return False
 
