@@ -13,6 +13,8 @@ SMOOTHED_NOISE = 1.5
 """Grey levels of noise from which on the picture is smoothed along the edge before it is differentiated."""
 LOCAL_SHARE = 0.3
 """An edge must be this strong relative to the strongest edge beside it on its line: between the letters of a blurred word it is not."""
+FAINT_END = 0.5
+"""Text heights by which a run goes on at its ends where its edge is weaker than that: beside a letter that stands on the line."""
 RULE_RUN = 1.25
 """Shortest unbroken run, in text heights. The strokes of a glyph are no longer than 1; a row is never lower than 1.6. A bracket or a J of 1.3 that
 gets in does not reach the rules above and below it and closes nothing."""
@@ -67,6 +69,8 @@ def straight_runs(strength: np.ndarray, text_height: float, contrast: float) -> 
     limit = np.maximum(np.uint8(contrast), cv2.convertScaleAbs(beside, alpha=LOCAL_SHARE))
     strong = np.greater(strength, limit).view(np.uint8)
     unbroken = cv2.morphologyEx(strong, cv2.MORPH_OPEN, _row(RULE_RUN * text_height))
+    faint = np.greater(strength, np.uint8(contrast)).view(np.uint8)
+    unbroken |= cv2.dilate(unbroken, _row(2 * FAINT_END * text_height)) & faint
     return cv2.morphologyEx(unbroken, cv2.MORPH_CLOSE, _row(BRIDGED_GAP * text_height)), unbroken, strong
 
 
