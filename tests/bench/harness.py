@@ -167,7 +167,7 @@ def as_text(section: Section) -> str:
 
 def _cell(value) -> str:
     if isinstance(value, float):
-        return "-" if math.isnan(value) else f"{value:.2f}" if abs(value) >= 0.095 else f"{value:.4f}"
+        return "-" if math.isnan(value) else f"{value:.2f}" if abs(value) >= 0.095 or not value else f"{value:.4f}"
     return "" if value is None else str(value)
 
 

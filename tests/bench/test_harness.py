@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.bench import ONE_THREAD
+from tests.bench import ONE_THREAD, harness
 from tests.bench.harness import Ratio, RivalMissing, Section, Worker, as_json, as_text, interleave, prepare, ratio
 
 
@@ -82,15 +82,24 @@ def test_a_rival_that_cannot_be_installed_leaves_no_environment(tmp_path, monkey
     assert not (tmp_path / "rival").exists()
 
 
-def test_a_whole_environment_is_used_again_until_its_list_changes(tmp_path):
+def test_a_whole_environment_is_used_again_until_its_list_changes(tmp_path, monkeypatch):
+    def run(command):
+        """What venv leaves, and pip in it."""
+        if "venv" in command:
+            (tmp_path / "rival" / "bin").mkdir(parents=True)
+            (tmp_path / "rival" / "bin" / "python").touch()
+        ran.append(command)
+
+    ran = []
+    monkeypatch.setattr(harness, "_run", run)
     requirements = tmp_path / "list.txt"
-    requirements.write_text("# nothing\n")
-    said = []
-    python = prepare("rival", tmp_path, requirements, say=said.append)
-    assert prepare("rival", tmp_path, requirements, say=said.append) == python and len(said) == 1
-    requirements.write_text("# nothing more\n")
-    prepare("rival", tmp_path, requirements, say=said.append)
-    assert len(said) == 2
+    requirements.write_text("one==1.0\n")
+    python = prepare("rival", tmp_path, requirements, say=lambda line: None)
+    assert python == tmp_path / "rival" / "bin" / "python" and len(ran) == 2
+    assert prepare("rival", tmp_path, requirements) == python and len(ran) == 2
+    requirements.write_text("one==1.1\n")
+    prepare("rival", tmp_path, requirements, say=lambda line: None)
+    assert len(ran) == 4 and ran[3][0] == str(python) and ran[3][-1] == str(requirements)
 
 
 def test_the_report_lists_every_row_and_survives_json():

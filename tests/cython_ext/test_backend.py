@@ -34,7 +34,7 @@ def test_kernel_and_twin_have_one_signature(name):
 
 
 def python(code: str, **environment: str) -> str:
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "VITRINE_KERNELS": "", **environment}, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     return result.stdout
 

