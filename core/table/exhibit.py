@@ -42,9 +42,12 @@ def run(sources: Sequence[Source], config: TableConfig = TableConfig(), progress
     trace: dict[str, bytes] = {}
     results, seconds = [], {"decode": 0.0}
     for index, (source, stem) in enumerate(zip(sources, stems(sources))):
-        result = _one(source, config, part(progress, index / len(sources), (index + 1) / len(sources)), seconds)
+        share = part(progress, index / len(sources), (index + 1) / len(sources))
+        result = _one(source, config, share, seconds)
+        share(0.97, f"Writing the files of {stem}")
         files |= _timed(seconds, "export", lambda: files_of(_record(result), stem))
-        trace |= _timed(seconds, "pictures", lambda: trace_of(result, stem, config))
+        raced = _timed(seconds, "race", lambda: _race(result)) if config.race else None
+        trace |= _timed(seconds, "pictures", lambda: trace_of(result, stem, raced))
         results.append(replace(result, picture=replace(result.picture, rgb=result.picture.rgb[:0]), reading=None))
     notes = tuple(dict.fromkeys(_named(note, r, len(sources)) for r in results for note in r.notes))
     models = {name: version for r in results for name, version in r.models.items()}
@@ -69,8 +72,8 @@ def _timed(seconds: dict[str, float], stage: str, work):
 
 
 def _in_order(seconds: Mapping[str, float]) -> dict[str, float]:
-    """Decode, the stages of the structure, OCR, then the writing of files and pictures."""
-    last = ("ocr", "export", "pictures")
+    """Decode, the stages of the structure, OCR, then the writing of files, the race and the pictures."""
+    last = ("ocr", "export", "race", "pictures")
     return {k: v for k, v in seconds.items() if k not in last} | {k: seconds[k] for k in last if k in seconds}
 
 
@@ -126,28 +129,30 @@ def amend(files: Mapping[str, bytes], stem: str, texts: Mapping[tuple[int, int],
 
 # What only the page shows
 
-def trace_of(result: TableResult, stem: str, config: TableConfig) -> dict[str, bytes]:
+def trace_of(result: TableResult, stem: str, raced: list[dict] | None = None) -> dict[str, bytes]:
     """The pictures and the region list of "what happened"."""
     reading = result.reading
     name, picture = _display(result.picture.rgb, result.picture.format)
     shown = {f"{stem}/{name}": picture, f"{stem}/binary.png": _png(_mask(reading.binary)), f"{stem}/rules.png": _png(_mask(reading.rules)),
-             f"{stem}/regions.png": _png(coloured(reading.interior))}
-    return shown | {f"{stem}/trace.json": json.dumps(_story(result, config), default=_plain, ensure_ascii=False).encode()}
+             f"{stem}/regions.png": _png(coloured(reading.interior, [r.kept for r in reading.regions]))}
+    story = _story(result) | ({} if raced is None else {"race": raced})
+    return shown | {f"{stem}/trace.json": json.dumps(story, default=_plain, ensure_ascii=False).encode()}
 
 
-def _story(result: TableResult, config: TableConfig) -> dict:
+def _race(result: TableResult) -> list[dict]:
+    from core.table.labelling import race
+
+    return race(result.reading.interior)
+
+
+def _story(result: TableResult) -> dict:
     reading, picture = result.reading, result.picture
     longest = max(picture.rgb.shape[:2])
-    story = {"name": picture.name, "width": picture.width, "height": picture.height, "format": picture.format, "page": picture.page, "pages": picture.pages,
+    return {"name": picture.name, "width": picture.width, "height": picture.height, "format": picture.format, "page": picture.page, "pages": picture.pages,
              "display_scale": min(1.0, DISPLAY_SIDE / longest) * picture.scale, "skew_degrees": reading.skew_degrees, "to_input": reading.to_input,
              "working_size": list(reading.binary.shape[1::-1]), "abstained": result.abstained, "reason": result.reason,
              "regions": [asdict(region) for region in reading.regions[:MAX_REGIONS]], "regions_total": len(reading.regions),
              "other_tables": reading.other_tables, "seconds": dict(result.seconds), "notes": list(result.notes)}
-    if config.race:
-        from core.table.labelling import race
-
-        story["race"] = race(reading.interior)
-    return story
 
 
 def _plain(value):
@@ -180,23 +185,27 @@ def _mask(mask: np.ndarray) -> np.ndarray:
     return 255 - shrunk((np.asarray(mask) > 0).astype(np.uint8) * 255)
 
 
-def coloured(interior: np.ndarray) -> np.ndarray:
-    """uint8[h, w, 3]: every connected region of a mask in a colour of its own, the rest dark."""
+def coloured(interior: np.ndarray, kept: Sequence[bool] = ()) -> np.ndarray:
+    """uint8[h, w, 3]: the connected regions of a mask, kept ones each in a colour of its own, dropped ones grey, the rules between them dark.
+
+    kept  by region in raster order, as the region engine lists them; all are coloured where it does not say
+    """
     from core.table.labelling import label_regions
 
     mask = np.ascontiguousarray(np.asarray(interior) > 0).astype(np.uint8)
     labels = np.zeros(mask.shape, np.int32)
-    label_regions(mask, 8, labels)
+    count = len(label_regions(mask, 8, labels))
     scale = max(1.0, max(mask.shape) / DISPLAY_SIDE)
-    rows, cols = ((np.arange(int(side / scale)) * scale).astype(int) for side in mask.shape)
-    return _palette(int(labels.max(initial=0)))[labels[rows][:, cols]]
+    rows, cols = ((np.arange(max(1, int(side / scale))) * scale).astype(int) for side in mask.shape)
+    return _palette(count, np.array(kept, bool) if len(kept) == count else np.ones(count, bool))[labels[rows][:, cols]]
 
 
-def _palette(count: int) -> np.ndarray:
+def _palette(count: int, kept: np.ndarray) -> np.ndarray:
     """uint8[count + 1, 3]: hues a golden ratio apart, so that neighbours differ; 0 is the dark between the regions."""
     hue = (np.arange(count + 1) * 0.618034) % 1.0
     rgb = np.abs(hue[:, None] * 6 - np.array([3, 2, 4])) * np.array([1, -1, -1]) + np.array([-1, 2, 2])
     colours = 105 + 130 * rgb.clip(0, 1)
+    colours[1:][~kept] = 140
     colours[0] = 34
     return colours.astype(np.uint8)
 

@@ -55,6 +55,7 @@ def test_trace_has_the_pictures_and_the_story(drawn):
         decoded = cv2.imdecode(np.frombuffer(trace[f"report.v2/{name}.png"], np.uint8), cv2.IMREAD_UNCHANGED)
         assert decoded is not None and max(decoded.shape) <= exhibit.DISPLAY_SIDE
     story = json.loads(trace["report.v2/trace.json"])
+    assert len(story["regions"]) == story["regions_total"] == 0 and story["other_tables"] == 0
     assert story["display_scale"] == 1 and story["to_input"] == [[1, 0, 0], [0, 1, 0]] and len(story["race"]) >= 3
 
 
@@ -63,6 +64,13 @@ def test_regions_picture_gives_neighbours_different_colours():
     mask[2:10, 2:10] = mask[20:30, 2:10] = mask[20:30, 20:30] = 255
     colours = {tuple(exhibit.coloured(mask)[place]) for place in ((5, 5), (25, 5), (25, 25), (0, 0))}
     assert len(colours) == 4
+
+
+def test_dropped_regions_are_grey():
+    mask = np.zeros((40, 40), np.uint8)
+    mask[2:10, 2:10] = mask[20:30, 2:10] = 1
+    picture = exhibit.coloured(mask, [False, True])
+    assert len(set(picture[5, 5])) == 1 and len(set(picture[25, 5])) > 1
 
 
 def test_large_pictures_are_shown_small_and_the_scale_is_told(regions):
