@@ -64,8 +64,8 @@ def take_sample(row: Exhibit, sample: Sample) -> None:
     place.uploader += 1
 
 
-def take_uploads(row: Exhibit, uploads: list[Source]) -> None:
-    """Put what a visitor brought on the desk; what cannot be read is refused with its reason, the rest stays."""
+def take_uploads(row: Exhibit, uploads: list[Source]) -> bool:
+    """Put what a visitor brought on the desk; what cannot be read is refused with its reason. True when something can be read."""
     place, module = desk(row), row.module()
     place.refused, good = [], []
     for source in uploads[:row.max_files]:
@@ -78,6 +78,7 @@ def take_uploads(row: Exhibit, uploads: list[Source]) -> None:
         place.refused.append((source.name, f"At most {row.max_files} files are read at once; this was number {row.max_files + 1} or later."))
     if good:
         place.sources, place.origin, place.picked = tuple(good), "upload", None
+    return bool(good)
 
 
 def start(row: Exhibit, **settings: object) -> None:

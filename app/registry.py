@@ -89,7 +89,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
         page="pages/table.py", core="core.table.exhibit", verb="recognise",
         accepts=("png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "pdf"), max_bytes=25_000_000, max_files=20,
         samples=(
-            Sample("Spreadsheet", "superbike-1990.png", "A Wikipedia table with joined cells, drawn by a browser (CC BY-SA 4.0)."),
+            Sample("Ruled", "superbike-1990.png", "A Wikipedia table with joined cells, drawn by a browser (CC BY-SA 4.0)."),
             Sample("Photo", "coins-photo.jpg", "A simulated photograph of a printed page: turned, shaded, blurred. Table from Wikipedia (CC BY-SA 4.0)."),
             Sample("Fills", "data-gov.png", "A US government report: coloured fills, white gaps instead of rules."),
             Sample("No rules", "item-format.png", "A US government report whose table has no vertical rules: watch it decline."),

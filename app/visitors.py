@@ -20,8 +20,8 @@ _successors: dict[str, str] = {}
 
 def visitor() -> str:
     """The token of the visitor whose script runs: from the cookie, else (no cookie yet, tests) from the session."""
-    cookie = st.context.cookies.get(COOKIE) or ""
-    token = cookie if TOKEN.fullmatch(cookie) else st.session_state.setdefault(_STATE, new_token())
+    cookie = st.context.cookies.get(COOKIE)
+    token = cookie if isinstance(cookie, str) and TOKEN.fullmatch(cookie) else st.session_state.setdefault(_STATE, new_token())
     return _successors.get(token, token)
 
 

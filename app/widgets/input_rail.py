@@ -60,7 +60,8 @@ def _upload(row: Exhibit, place: desk.Desk) -> None:
 
     def take() -> None:
         files = st.session_state[key] or []
-        desk.take_uploads(row, [Source(f.name, f.getvalue()) for f in files])
+        if desk.take_uploads(row, [Source(f.name, f.getvalue()) for f in files]):
+            desk.start(row, **row.on_page)
 
     st.file_uploader("Or your own", row.accepts, accept_multiple_files=True, key=key, on_change=take,
                      max_upload_size=row.max_bytes // 1_000_000)

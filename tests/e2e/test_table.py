@@ -20,9 +20,11 @@ def saved_as(page, label: str) -> bytes:
     return open(coming.value.path(), "rb").read()
 
 
-def upload(page, *files) -> None:
+def upload(page, *files) -> str:
+    """Drop files and wait for the run they become."""
+    before = page.url
     page.locator("input[type=file]").first.set_input_files(list(files))
-    settled(page)
+    return wait_for_run(page, before)
 
 
 def test_arrival_shows_a_result_and_reading_it_gives_a_link(studio, visit):
@@ -40,7 +42,6 @@ def test_an_upload_becomes_a_spreadsheet_with_joined_cells(studio, visit):
     page = visit()
     open_table(page, studio.url)
     upload(page, SAMPLE)
-    read(page)
     book = openpyxl.load_workbook(io.BytesIO(saved_as(page, "XLSX")))
     assert "A1:B1" in {str(r) for r in book.active.merged_cells.ranges}
     assert book.active["C1"].value == "Circuit"
@@ -51,7 +52,6 @@ def test_several_pictures_give_a_zip(studio, visit):
     page = visit()
     open_table(page, studio.url)
     upload(page, SAMPLE, PHOTO)
-    read(page)
     names = zipfile.ZipFile(io.BytesIO(saved_as(page, "Everything as a zip"))).namelist()
     assert {"superbike-1990.xlsx", "coins-photo.xlsx", "coins-photo.json"} <= set(names)
 
@@ -60,7 +60,7 @@ def test_a_picture_without_rules_is_declined(studio, visit):
     page = visit()
     open_table(page, studio.url)
     before = page.url
-    page.get_by_role("button", name="No rules").click()
+    page.get_by_text("No rules", exact=True).click()
     wait_for_run(page, before)
     page.get_by_role("heading", name="No closed cells here").wait_for()
 
@@ -71,7 +71,7 @@ def test_what_is_no_picture_is_refused_with_a_sentence(studio, visit):
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr("a.txt", "not a picture")
-    upload(page, {"name": "table.png", "mimeType": "image/png", "buffer": zipped.getvalue()})
+    page.locator("input[type=file]").first.set_input_files({"name": "table.png", "mimeType": "image/png", "buffer": zipped.getvalue()})
     page.get_by_test_id("stAlert").get_by_text("table.png").first.wait_for()
     assert page.get_by_role("heading", name="cells found").count() == 1
 
@@ -82,7 +82,7 @@ def test_what_happened_shows_masks_regions_and_the_race(studio, visit):
     page.get_by_text("What happened").click()
     page.get_by_role("heading", name="regions:").wait_for()
     page.get_by_role("heading", name="The same labelling").wait_for()
-    page.get_by_role("button", name="Rule mask").click()
+    page.get_by_text("Rule mask", exact=True).click()
     settled(page)
     assert page.get_by_text("Black: taken for a rule").count() == 1
 
@@ -103,8 +103,7 @@ def test_the_editor_hands_its_picture_to_the_page(studio, visit):
 def test_two_windows_on_one_run_do_not_overwrite_each_other(studio, visit):
     page = visit()
     open_table(page, studio.url)
-    upload(page, SAMPLE)
-    run_id = read(page)
+    run_id = upload(page, SAMPLE)
     second = page.context.new_page()
     second.goto(f"{studio.url}/table?run={run_id}")
     second.get_by_text(run_id).first.wait_for()
@@ -113,8 +112,9 @@ def test_two_windows_on_one_run_do_not_overwrite_each_other(studio, visit):
     page.wait_for_timeout(1500)
     correct(second, "Second")
     second.get_by_text("changed elsewhere").first.wait_for()
+    before = second.url
     second.get_by_role("button", name="Save mine as a copy").click()
-    second.wait_for_function("id => location.search.includes('run=') && !location.search.includes(id)", arg=run_id)
+    assert wait_for_run(second, before) != run_id
     assert b"Second" in saved_as(second, "CSV")
     page.goto(f"{studio.url}/table?run={run_id}")
     page.get_by_text(run_id).first.wait_for()
@@ -126,10 +126,11 @@ def correct(page, text: str) -> None:
     """Type a text into the third cell of the first row of the grid (it is drawn on a canvas)."""
     grid = page.get_by_test_id("stDataFrame").first.locator("canvas").first
     box = grid.bounding_box()
-    grid.dblclick(position={"x": min(200, box["width"] / 2), "y": 53})
-    page.keyboard.press("Control+A")
-    page.keyboard.type(text)
-    page.keyboard.press("Enter")
+    page.mouse.dblclick(box["x"] + min(200, box["width"] / 2), box["y"] + 53)
+    entry = page.locator("#portal textarea, #portal input, .gdg-input").first
+    entry.wait_for()
+    entry.fill(text)
+    entry.press("Enter")
     settled(page)
 
 
@@ -156,7 +157,7 @@ def test_a_large_picture_offers_to_halve_it(studio, visit, tmp_path):
     Image.new("L", (6000, 5000), 255).save(big)
     page = visit()
     open_table(page, studio.url)
-    upload(page, big)
-    page.get_by_text("25 million").first.wait_for()
+    page.locator("input[type=file]").first.set_input_files(big)
+    page.get_by_text("25,000,000").first.wait_for()
     page.get_by_role("button", name="Halve it for me").first.click()
     page.get_by_role("heading", name="No closed cells here").wait_for()
