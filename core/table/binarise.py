@@ -17,13 +17,15 @@ NOISE_ROWS = 256
 """Rows on which the noise is measured; more do not change the median."""
 GLYPH_SIDE = 3
 """Specks whose longer side is under this are no glyphs, at any resolution a person can read."""
-GLYPH_ASPECT = 6.0
-"""Wider than this many heights is a rule or a whole word in script, not a glyph to measure."""
+WORD_ASPECT, UPRIGHT_ASPECT = 20.0, 6.0
+"""Wider than this many heights, or higher than this many widths, is a rule and no word or glyph to measure."""
+JOINED_ASPECT, JOINED_SHARE = 2.5, 0.75
+"""Wider than so many heights, several letters are joined; capitals are about this share of the height from ascender to descender."""
 NEAR_MEDIAN = 2.0
 """Heights within this factor of the median are letters of the table's text; dots are smaller, pieces of rules and headings larger."""
 TALL_QUANTILE = 0.75
 """Capitals, digits and ascenders make up more than a quarter of the glyphs in any table."""
-LEAST_TEXT_HEIGHT = 5
+LEAST_TEXT_HEIGHT = 5.0
 """Nobody reads smaller type, and rules could not be told from letters."""
 FALLBACK_TEXT_SHARE = 1 / 50
 """Text height, as a share of the picture's shorter side, where a picture has no glyphs (an empty form)."""
@@ -70,15 +72,23 @@ def glyph_boxes(ink: np.ndarray) -> np.ndarray:
     """int32[n,5] x, y, width, height, area of the connected pieces of ink that can be glyphs or broken or joined pieces of them."""
     pieces = label_regions(np.ascontiguousarray(ink), 8)
     width, height = pieces[:, 2], pieces[:, 3]
-    glyph = (np.maximum(width, height) >= GLYPH_SIDE) & (width <= GLYPH_ASPECT * height + GLYPH_SIDE) & (height <= GLYPH_ASPECT * width + GLYPH_SIDE)
+    glyph = (np.maximum(width, height) >= GLYPH_SIDE) & (width <= WORD_ASPECT * height) & (height <= UPRIGHT_ASPECT * width + GLYPH_SIDE)
     return pieces[glyph & (height * 3 <= ink.shape[0] + 30)]
 
 
+def weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
+    """The value that `share` of the weight (float[n] each) does not exceed."""
+    order = np.argsort(values, kind="stable")
+    total = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(total, share * total[-1])]])
+
+
 def text_height(glyphs: np.ndarray, shape: tuple[int, int]) -> float:
-    """Height of the common tall glyph (capitals, digits) in pixels: an upper quantile of the heights near the median, so that neither specks nor rules count."""
+    """Height of the common tall glyph (capitals, digits) in pixels: an upper quantile, by width, of the heights near the median."""
     if len(glyphs) == 0:
         return float(np.clip(min(shape) * FALLBACK_TEXT_SHARE, 6, 40))
-    heights = glyphs[:, 3]
-    middle = np.median(heights)
-    common = heights[(heights >= middle / NEAR_MEDIAN) & (heights <= middle * NEAR_MEDIAN)]
-    return float(max(LEAST_TEXT_HEIGHT, np.quantile(common, TALL_QUANTILE)))
+    width, height = glyphs[:, 2].astype(np.float64), glyphs[:, 3].astype(np.float64)
+    height = np.where(width > JOINED_ASPECT * height, JOINED_SHARE * height, height)
+    middle = weighted_quantile(height, width, 0.5)
+    near = (height >= middle / NEAR_MEDIAN) & (height <= middle * NEAR_MEDIAN)
+    return max(LEAST_TEXT_HEIGHT, weighted_quantile(height[near], width[near], TALL_QUANTILE))

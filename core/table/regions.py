@@ -15,14 +15,18 @@ from core.table.rules import Rules, edge_reach, find_rules
 from core.table.table import Box, Table
 from core.table.unruled import columns_are_unruled, lines_per_cell, rows_are_unruled, text_in_cells
 
-CELL, OUTSIDE, SMALL, CROOKED, NESTED, FRAME, OTHER = (
-    "cell", "outside the table", "too small for a cell", "not rectangular", "inside another cell", "a frame around other regions", "another table")
+CELL, OUTSIDE, SMALL, CROOKED, NESTED, FRAME, OTHER, THIN = (
+    "cell", "outside the table", "too small for a cell", "not rectangular", "inside another cell", "a frame around other regions", "another table",
+    "the inside of a thick rule")
 SMALL_SIDE = 0.35
 """Narrower than this many text heights is the inside of a thick or double rule, or of a letter."""
-RECTANGULAR = 0.85
-"""Least share of its box that a cell interior fills; rules of 1 px and the letters taken for rules bite less off."""
+RECTANGULAR = 0.65
+"""Least share of its box that a cell interior fills: letters that touch a rule may bite some off. Cells that run into each other and still pass overlap
+their neighbours, which no grid allows."""
 FRAMED_REGIONS = 4
 """A region that holds this many others is a frame around a table; one that holds fewer is a cell with check boxes in it."""
+THICKEST_RULE = 0.9
+"""Text heights; a region that is nowhere wider and higher than this is the inside of the rules of a whole table."""
 LEAST_CELLS = 2
 """A single closed rectangle is a box, not a table."""
 COUNTED_CELLS = 4
@@ -108,12 +112,28 @@ def _sort_nested(regions: np.ndarray, reason: np.ndarray) -> np.ndarray:
     return reason
 
 
-def group_cells(regions: np.ndarray, reason: np.ndarray, rules: np.ndarray) -> np.ndarray:
-    """int32[n]: the number of the ruled body each region lies in (cells that share rules share it), 0 for regions that are in none."""
-    body = (rules > 0).view(np.uint8)
+def sort_thin(regions: np.ndarray, reason: np.ndarray, interior: np.ndarray, thickest: float) -> np.ndarray:
+    """uint8[H,W], 1 on regions that are no rectangle and nowhere thicker than `thickest` pixels; their reason becomes THIN."""
+    crooked = np.flatnonzero(reason == CROOKED)
+    if len(crooked) == 0:
+        return np.zeros_like(interior)
+    labels = np.zeros(interior.shape, np.int32)
+    label_regions(interior, 8, labels)
+    core = cv2.erode(interior, np.ones((int(thickest) | 1, int(thickest) | 1), np.uint8))
+    thick = np.bincount(labels[core > 0], minlength=len(regions) + 1)[1:] > 0
+    thin = (reason == CROOKED) & ~thick
+    reason[thin] = THIN
+    return np.append(np.uint8(0), thin.astype(np.uint8))[labels]
+
+
+def group_cells(regions: np.ndarray, reason: np.ndarray, body: np.ndarray) -> np.ndarray:
+    """int32[n]: the number of the ruled body each cell lies in (cells that share rules share it), 0 for regions that are no cells.
+
+    body  uint8[H,W], 1 on rules and in their insides; the cells are painted into it
+    """
     for x, y, width, height, _ in regions[(reason == CELL) | (reason == SMALL)]:
         body[y : y + height, x : x + width] = 1
-    labels = np.zeros(rules.shape, np.int32)
+    labels = np.zeros(body.shape, np.int32)
     label_regions(body, 8, labels)
     group = np.zeros(len(regions), np.int32)
     cell = reason == CELL
@@ -197,7 +217,9 @@ def _judge(lattice: Lattice, binary: np.ndarray, rules: Rules, text_height: floa
         return ONE_COLUMN
     if has_stray_rule(lattice, rules.evidence, text_height) or confidences(lattice, rules.evidence).mean() < LEAST_COVER:
         return OPEN_CELLS
-    text = text_in_cells(lattice, label_regions(cv2.subtract(binary, rules.mask), 8))
+    margin = 2 * edge_reach(text_height) + 1
+    ink = cv2.subtract(binary, cv2.dilate(rules.mask, np.ones((margin, margin), np.uint8)))
+    text = text_in_cells(lattice, label_regions(ink, 8))
     if rows_are_unruled(lattice, lines_per_cell(text, len(lattice.places), text_height)):
         return UNRULED_ROWS
     return UNRULED_COLUMNS if columns_are_unruled(lattice, text, text_height) else ""
@@ -210,7 +232,8 @@ def _search(working: np.ndarray, binary: np.ndarray, text_height: float, noise: 
     interior = (rules.mask == 0).view(np.uint8)
     regions = label_regions(interior, 8)
     reason = sort_regions(regions, interior.shape, max(2.0, SMALL_SIDE * text_height), 2 * edge_reach(text_height))
-    group = group_cells(regions, reason, rules.mask)
+    thin = sort_thin(regions, reason, interior, THICKEST_RULE * text_height)
+    group = group_cells(regions, reason, cv2.bitwise_or(thin, 1 - interior))
     best, others = largest_group(group)
     reason[(reason == CELL) & (group != best)] = OTHER
     clock.lap("flood fill")

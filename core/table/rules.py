@@ -5,14 +5,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from core.table.labelling import label_regions
+
 LEAST_CONTRAST = 6.0
 """Grey levels across an edge that are still a rule; styles draw rules as faint as 10 levels on a filled header."""
 NOISE_MARGIN = 2.5
 """An edge must exceed the noise of a difference of two pixels by this many standard deviations."""
 SMOOTHED_NOISE = 1.5
 """Grey levels of noise from which on the picture is smoothed along the edge before it is differentiated."""
-LOCAL_SHARE = 0.3
-"""An edge must be this strong relative to the strongest edge beside it on its line: between the letters of a blurred word it is not."""
+LOCAL_SHARE, SMOOTHED_SHARE = 0.3, 0.5
+"""An edge must be this strong relative to the strongest edge beside it on its line: between the letters of a blurred word it is not,
+and the second share is for pictures that had to be smoothed."""
 FAINT_END = 0.5
 """Text heights by which a run goes on at its ends where its edge is weaker than that: beside a letter that stands on the line."""
 RULE_RUN = 1.25
@@ -22,6 +25,8 @@ CERTAIN_RUN = 2.5
 """Text heights from which on a run is a rule beyond doubt and may be lengthened by the reach of an edge, which closes the corners of a frame."""
 BRIDGED_GAP = 1.0
 """Breaks bridged between two such runs on one line, in text heights: a glyph that crosses the rule."""
+LEAST_FRAME = 2.0
+"""Text heights that connected rules are wide and high at least: a row of cells is, the outline of a blurred word is not."""
 DASH_RUN = 3.0
 """Shortest dashed or dotted rule, in text heights: punctuation is shorter."""
 DASH_GAP = 0.9
@@ -57,16 +62,16 @@ def edge_reach(text_height: float) -> int:
 def edge_strengths(grey: np.ndarray, reach: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
     """uint8[H,W] twice: how much brighter, and how much darker, the picture is `reach` rows below than `reach` rows above."""
     if noise > SMOOTHED_NOISE:
-        grey = cv2.blur(grey, (4 * reach + 1, 1))
+        grey = cv2.blur(grey, (2 * reach + 1, 1))
     padded = cv2.copyMakeBorder(grey, reach, reach, 0, 0, cv2.BORDER_REPLICATE)
     above, below = padded[: -2 * reach], padded[2 * reach :]
     return cv2.subtract(below, above), cv2.subtract(above, below)
 
 
-def straight_runs(strength: np.ndarray, text_height: float, contrast: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def straight_runs(strength: np.ndarray, text_height: float, contrast: float, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """uint8[H,W] three times, 0/1: runs along the rows with the breaks between them bridged, the unbroken runs alone, and every edge."""
     beside = cv2.dilate(strength, _row(text_height))
-    limit = np.maximum(np.uint8(contrast), cv2.convertScaleAbs(beside, alpha=LOCAL_SHARE))
+    limit = np.maximum(np.uint8(contrast), cv2.convertScaleAbs(beside, alpha=share))
     strong = np.greater(strength, limit).view(np.uint8)
     unbroken = cv2.morphologyEx(strong, cv2.MORPH_OPEN, _row(RULE_RUN * text_height))
     faint = np.greater(strength, np.uint8(contrast)).view(np.uint8)
@@ -78,17 +83,25 @@ def horizontal_rules(grey: np.ndarray, text_height: float, noise: float) -> Rule
     """Rules along the rows of uint8[H,W]; both sides of a thin rule are joined to one band."""
     reach = edge_reach(text_height)
     contrast = min(250.0, max(LEAST_CONTRAST, NOISE_MARGIN * noise * (0.7 if noise > SMOOTHED_NOISE else 1.4)))
-    sides = [straight_runs(s, text_height, contrast) for s in edge_strengths(grey, reach, noise)]
+    sides = [straight_runs(s, text_height, contrast, SMOOTHED_SHARE if noise > SMOOTHED_NOISE else LOCAL_SHARE) for s in edge_strengths(grey, reach, noise)]
     across = np.ones((2 * reach + 1, 1), np.uint8)
     mask, evidence, hints = (cv2.morphologyEx(cv2.bitwise_or(a, b), cv2.MORPH_CLOSE, across) for a, b in zip(*sides, strict=True))
     certain = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _row(CERTAIN_RUN * text_height))
     return Rules(cv2.bitwise_or(mask, cv2.dilate(certain, _row(2 * reach))), evidence, hints)
 
 
+def without_loose_strokes(mask: np.ndarray, text_height: float) -> np.ndarray:
+    """The mask uint8[H,W] without what is connected to no row of cells: strokes and blurred words inside them."""
+    labels = np.zeros(mask.shape, np.int32)
+    pieces = label_regions(mask, 8, labels)
+    keep = (pieces[:, 2:4] >= LEAST_FRAME * text_height).all(axis=1)
+    return mask if keep.all() else np.append(np.uint8(0), keep.astype(np.uint8))[labels]
+
+
 def find_rules(grey: np.ndarray, text_height: float, noise: float) -> Rules:
     """Horizontal and vertical rules of the straightened picture uint8[H,W] whose common glyph is `text_height` pixels high."""
     level = horizontal_rules(grey, text_height, noise)
     upright = horizontal_rules(cv2.transpose(grey), text_height, noise)
-    joined = [cv2.bitwise_or(a, cv2.transpose(b)) * np.uint8(255)
-              for a, b in ((level.mask, upright.mask), (level.evidence, upright.evidence), (level.hints, upright.hints))]
-    return Rules(*joined)
+    mask, evidence, hints = (cv2.bitwise_or(a, cv2.transpose(b)) for a, b in (
+        (level.mask, upright.mask), (level.evidence, upright.evidence), (level.hints, upright.hints)))
+    return Rules(*(m * np.uint8(255) for m in (without_loose_strokes(mask, text_height), evidence, hints)))

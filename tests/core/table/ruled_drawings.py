@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 Place = tuple[int, int, int, int]
 """Row, column, row span, column span."""
-WORDS = "Total January Income Berlin 1,204 17 93.5 (2.1) Yes No Smith growth kg North Quarter 2019 – Mjölby Jet type glyph 8 0".split()
+WORDS = "Total January Income Berlin 1,204 17 93.5 (2.1) Yes No Smith growth kg North Quarter 2019 - Mjolby Jet type glyph 8 0".split()
 
 
 @dataclass(frozen=True)
