@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from core.errors import Cancelled, ConfigError, EngineError
-from core.table import cells, ocr
+from core.table import cells, mending, ocr
+from core.table import ink as ink_module
 from core.table.config import TableConfig
 from core.table.table import Cell, Table
 from tests.core.table.drawn import draw
@@ -29,8 +30,8 @@ class Echo:
         return [(f"{line.shape[0]}x{line.shape[1]}", 0.5) for line in lines]
 
 
-def cell_of(picture: np.ndarray) -> cells.CellInk:
-    return cells.cut(picture, (0, 0, picture.shape[1], picture.shape[0]))
+def cell_of(picture: np.ndarray) -> ink_module.CellInk:
+    return ink_module.cut(picture, (0, 0, picture.shape[1], picture.shape[0]))
 
 
 def paper(height: int = 40, width: int = 160, ground=(255, 255, 255)) -> np.ndarray:
@@ -155,8 +156,8 @@ def test_empty_cells_are_empty_with_fill_noise_and_rules():
         assert cell_of(noisy).lines == () and cell_of(ruled).lines == ()
     jpeg = cv2.imdecode(cv2.imencode(".jpg", paper(ground=(60, 90, 200)), [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 1)
     assert cell_of(jpeg).lines == ()
-    assert cells.cut(paper(), (5, 5, 6, 30)).lines == ()
-    assert cells.cut(paper(), (-9, -9, 12, 12)).lines == ()
+    assert ink_module.cut(paper(), (5, 5, 6, 30)).lines == ()
+    assert ink_module.cut(paper(), (-9, -9, 12, 12)).lines == ()
 
 
 def test_light_text_on_a_dark_fill_is_turned_over():
@@ -176,8 +177,8 @@ def test_touching_lines_are_parted_at_the_thinnest_rows():
     ink = np.zeros((40, 60), bool)
     ink[2:14, 5:50] = ink[15:27, 5:50] = ink[28:40, 5:50] = True
     ink[14, 20] = ink[27, 20] = True
-    whole = cells.CellInk(np.full((40, 60), 255, np.uint8), ink, ((2, 40),))
-    parts = cells.split_tall(whole, 12.0)
+    whole = ink_module.CellInk(np.full((40, 60), 255, np.uint8), ink, ((2, 40),))
+    parts = ink_module.split_tall(whole, 12.0)
     assert [(a, b) for a, b in parts] == [(2, 14), (14, 27), (27, 40)]
 
 
@@ -216,25 +217,25 @@ def line_of(*stretches: tuple[int, int, int, int]) -> np.ndarray:
     ("-5", line_of((5, 17, 10, 12), (30, 37, 0, 20)), "-5"),
     ("a-b-c", line_of((5, 17, 10, 12), (30, 37, 0, 20)), "a-b-c"), ("一号", line_of((5, 12, 0, 20)), "一号")])
 def test_dashes_are_measured(text, ink, wanted):
-    assert cells.measure_dashes(text, 0.5, ink, 20.0)[0] == wanted
+    assert mending.measure_dashes(text, 0.5, ink, 20.0)[0] == wanted
 
 
 def test_a_reading_of_a_lone_dash_is_as_sure_as_its_shape():
-    assert cells.measure_dashes("一", 0.4, line_of((5, 28, 10, 12)), 20.0) == ("—", 0.9)
+    assert mending.measure_dashes("一", 0.4, line_of((5, 28, 10, 12)), 20.0) == ("—", 0.9)
 
 
 @pytest.mark.parametrize("read, wanted", [
     ("43\u00b010'56\"N 70\u00b052'27\"W / 43.18\u00b0N", "43\u00b010\u203256\u2033N 70\u00b052\u203227\u2033W / 43.18\u00b0N"), ("59\u00b046'W", "59\u00b046\u2032W"),
     ("35\u00b029\u203220\u2032N", "35\u00b029\u203220\u2033N"), ("5'11\" tall", "5'11\" tall"), ("20\u00b0 'Nice'", "20\u00b0 'Nice'")])
 def test_arc_minutes_and_seconds_get_their_signs(read, wanted):
-    assert cells.arc_marks(read) == wanted
+    assert mending.arc_marks(read) == wanted
 
 
 @pytest.mark.parametrize("text, words, wanted", [
     ("PremiereDate", ["Premiere", "Date"], "Premiere Date"), ("2243.6ha", ["2243.6", "ha"], "2243.6 ha"), ("a b c", ["a b", "c"], "a b c"),
     ("41,624", ["41,", "624"], "41,624"), ("1 2", ["1", "2"], "1 2"), ("women's", ["women'", "s"], "women's"), ("Kazakh", ["Kaza", "kn"], "Kazakh"), ("x", ["x", ""], "x")])
 def test_dropped_blanks_come_back_only_between_words(text, words, wanted):
-    assert cells.spaced(text, words) == wanted
+    assert mending.spaced(text, words) == wanted
 
 
 def test_a_line_with_a_wide_gap_is_read_again_word_by_word():
