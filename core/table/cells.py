@@ -20,11 +20,14 @@ def read_cells(rgb: np.ndarray, table: Table, boxes: Sequence[Box], engine: OcrE
 
     rgb    uint8[H, W, 3], upright
     boxes  one per cell of `table`, in pixels of rgb
-    Returns the table with texts and confidences (the smaller of the cell's own and the reader's; an empty cell keeps its own) and notes.
+    Returns the table with texts and confidences (the smaller of the cell's own and the reader's; an empty cell keeps its own) and notes;
+    where most texts run vertically nothing is read, and the note says so.
     """
     inks = [cut(rgb, box) for box in boxes]
     height = line_height(inks)
     inks = [replace(ink, lines=split_tall(ink, height)) for ink in inks]
+    if runs_vertically(inks):
+        return table, [VERTICAL]
     places = [(index, span) for index, ink in enumerate(inks) for span in ink.lines]
     readings = _read_unique([line_crop(inks[index], span, height) for index, span in places], engine,
                             lambda fraction, message: progress(FIRST_SHARE * fraction, message))
@@ -35,7 +38,7 @@ def read_cells(rgb: np.ndarray, table: Table, boxes: Sequence[Box], engine: OcrE
         if text.strip():
             per_cell[index].append(measure_dashes(arc_marks(text.strip()), confidence, inks[index].ink[slice(*span)], height))
     cells = tuple(_filled(cell, lines) for cell, lines in zip(table.cells, per_cell))
-    return replace(table, cells=cells), ([VERTICAL] if runs_vertically(inks) else [])
+    return replace(table, cells=cells), []
 
 
 def _filled(cell: Cell, lines: Sequence[Reading]) -> Cell:

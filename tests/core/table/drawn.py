@@ -50,3 +50,11 @@ def known(picture: np.ndarray, table: Table | None, reason: str = "") -> KnownRe
 
 def png(picture: np.ndarray) -> bytes:
     return cv2.imencode(".png", np.ascontiguousarray(picture[:, :, ::-1]))[1].tobytes()
+
+
+def paper(height: int = 40, width: int = 160, ground=(255, 255, 255)) -> np.ndarray:
+    return np.full((height, width, 3), ground, np.uint8)
+
+
+def put(picture: np.ndarray, text: str, x: int = 20, y: int = 27, colour=(0, 0, 0), size: float = 0.6) -> np.ndarray:
+    return cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
