@@ -3,6 +3,8 @@
 import tracemalloc
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.errors import InputError, LimitError
 from core.exhibit import Source
@@ -74,3 +76,24 @@ def test_a_picture_between_the_limits_can_be_halved():
     picture = read_picture(source, shrink=True)
     assert picture.rgb.shape == (2_500, 3_000, 3) and picture.scale == 0.5 and (picture.width, picture.height) == (6_000, 5_000)
     assert "halved" in picture.notes[0]
+
+
+GOOD = {"png": make.saved(make.picture(), "PNG"), "jpeg": make.saved(make.picture(), "JPEG"), "webp": make.saved(make.picture(), "WEBP"),
+        "tiff": make.saved(make.picture(), "TIFF", compression="tiff_lzw"), "bmp": make.saved(make.picture(), "BMP"), "pdf": make.pdf(2, "Oslo")}
+
+
+@pytest.mark.parametrize("kind", GOOD)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_damaged_bytes_give_a_picture_or_a_sentence(kind, data):
+    """Some bytes changed and the end cut off: never another exception than the one that explains."""
+    raw = bytearray(GOOD[kind])
+    for place, value in data.draw(st.lists(st.tuples(st.integers(0, len(raw) - 1), st.integers(0, 255)), max_size=6)):
+        raw[place] = value
+    source = Source("damaged", bytes(raw[:data.draw(st.integers(0, len(raw)))]))
+    try:
+        picture = read_picture(source)
+    except InputError as error:
+        assert "damaged" in str(error)
+        return
+    assert picture.rgb.dtype.name == "uint8" and picture.rgb.shape[2] == 3 and 0 < picture.rgb.shape[0] * picture.rgb.shape[1] <= MAX_PIXELS
