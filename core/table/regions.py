@@ -11,6 +11,7 @@ from core.table.binarise import binarise, glyph_boxes, noise_level, text_height,
 from core.table.deskew import estimate_skew, straighten
 from core.table.grid import Lattice, confidences, has_stray_rule, lattice_of, split_narrow_cells, table_of
 from core.table.labelling import label_regions
+from core.table.open_sides import close_open_sides
 from core.table.rules import Rules, edge_reach, find_rules
 from core.table.table import Box, Table
 from core.table.unruled import columns_are_unruled, lines_per_cell, rows_are_unruled, text_in_cells
@@ -25,17 +26,23 @@ RECTANGULAR = 0.65
 their neighbours, which no grid allows."""
 FRAMED_REGIONS = 4
 """A region that holds this many others is a frame around a table; one that holds fewer is a cell with check boxes in it."""
-THICKEST_RULE = 0.9
+THICKEST_RULE = 1.4
 """Text heights; a region that is nowhere wider and higher than this is the inside of the rules of a whole table."""
 LEAST_CELLS = 2
 """A single closed rectangle is a box, not a table."""
 COUNTED_CELLS = 4
 """Closed cells that another group needs to be counted as a table."""
+STICK_OUT = 1.2
+"""Text heights by which rules may go on beyond the closed cells; an open cell is wider."""
+INFERRED_CONFIDENCE = 0.8
+"""Confidence is scaled by this where outer rules had to be inferred."""
 LEAST_COVER = 0.6
 """Mean confidence under which the common lines of the cells do not follow their rules: what was closed is no grid."""
 NO_CELLS = "No closed cells were found: the rules of this picture, if it has any, do not meet around its cells."
 ONE_BOX = "The rules close a single box, which is a frame and not a table."
 OPEN_CELLS = "The rules close some cells, but others run into each other, so they do not make a grid."
+OPEN_SIDES = "The rules go on beyond the closed cells, so the table has cells at its sides that no rule closes."
+SIDES_CLOSED = "The table is drawn without all of its outer rules; they were taken to run where the inner ones end."
 ONE_COLUMN = "The rules separate rows but no columns, so the columns cannot be read from them."
 UNRULED_ROWS = "The rules frame whole columns of text lines, so the rows between them cannot be read from the rules."
 UNRULED_COLUMNS = "Some ruled columns hold several columns of text, so the rules do not show the whole table."
@@ -126,19 +133,21 @@ def sort_thin(regions: np.ndarray, reason: np.ndarray, interior: np.ndarray, thi
     return np.append(np.uint8(0), thin.astype(np.uint8))[labels]
 
 
-def group_cells(regions: np.ndarray, reason: np.ndarray, body: np.ndarray) -> np.ndarray:
-    """int32[n]: the number of the ruled body each cell lies in (cells that share rules share it), 0 for regions that are no cells.
+def group_cells(regions: np.ndarray, reason: np.ndarray, body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int32[n]: the number, from 1, of the ruled body each cell lies in (cells that share rules share it), 0 for regions that are no cells.
+
+    The second result is the box of every body, int32[m,5] as from the flood fill.
 
     body  uint8[H,W], 1 on rules and in their insides; the cells are painted into it
     """
     for x, y, width, height, _ in regions[(reason == CELL) | (reason == SMALL)]:
         body[y : y + height, x : x + width] = 1
     labels = np.zeros(body.shape, np.int32)
-    label_regions(body, 8, labels)
+    bodies = label_regions(body, 8, labels)
     group = np.zeros(len(regions), np.int32)
     cell = reason == CELL
     group[cell] = labels[(regions[cell, 1] + regions[cell, 3] // 2), (regions[cell, 0] + regions[cell, 2] // 2)]
-    return group
+    return group, bodies
 
 
 def largest_group(group: np.ndarray) -> tuple[int, int]:
@@ -181,6 +190,7 @@ class _Found:
     others: int
     lattice: Lattice | None
     why: str
+    inferred: bool
 
 
 def _lattice_in(regions: np.ndarray, reason: np.ndarray, rules: Rules, text_height: float) -> tuple[Lattice | None, str]:
@@ -225,22 +235,40 @@ def _judge(lattice: Lattice, binary: np.ndarray, rules: Rules, text_height: floa
     return UNRULED_COLUMNS if columns_are_unruled(lattice, text, text_height) else ""
 
 
-def _search(working: np.ndarray, binary: np.ndarray, text_height: float, noise: float, clock: "_Clock") -> _Found:
-    """Rules, regions and lattice of the straightened picture uint8[H,W]."""
-    rules = find_rules(working, text_height, noise)
-    clock.lap("rules")
+def _sticks_out(lattice: Lattice, body: np.ndarray, reach: float) -> bool:
+    """Whether rules go on beyond the outermost lines of the grid: there are cells out there that are not closed."""
+    x0, y0, width, height, _ = body
+    outside = (lattice.cols[0] - x0, lattice.rows[0] - y0, x0 + width - lattice.cols[-1], y0 + height - lattice.rows[-1])
+    return max(outside) > reach
+
+
+def _search(rules: Rules, binary: np.ndarray, text_height: float, clock: _Clock, inferred: bool = False) -> _Found:
+    """Fill, sort and arrange the regions between the rules."""
     interior = (rules.mask == 0).view(np.uint8)
     regions = label_regions(interior, 8)
     reason = sort_regions(regions, interior.shape, max(2.0, SMALL_SIDE * text_height), 2 * edge_reach(text_height))
     thin = sort_thin(regions, reason, interior, THICKEST_RULE * text_height)
-    group = group_cells(regions, reason, cv2.bitwise_or(thin, 1 - interior))
+    group, bodies = group_cells(regions, reason, cv2.bitwise_or(thin, 1 - interior))
     best, others = largest_group(group)
     reason[(reason == CELL) & (group != best)] = OTHER
     clock.lap("flood fill")
     lattice, why = _lattice_in(regions, reason, rules, text_height)
-    why = why or _judge(lattice, binary, rules, text_height)
+    if not why:
+        why = OPEN_SIDES if _sticks_out(lattice, bodies[best - 1], STICK_OUT * text_height) else _judge(lattice, binary, rules, text_height)
     clock.lap("grid")
-    return _Found(rules, interior, regions, reason, others, lattice, why)
+    return _Found(rules, interior, regions, reason, others, lattice, why, inferred)
+
+
+def _search_all(working: np.ndarray, binary: np.ndarray, text_height: float, noise: float, clock: _Clock) -> _Found:
+    """Look between the rules as they are; where that gives no table, with the outer sides closed. The first reading that holds, or the first of all."""
+    rules = find_rules(working, text_height, noise)
+    clock.lap("rules")
+    found = _search(rules, binary, text_height, clock)
+    if not found.why:
+        return found
+    closed = close_open_sides(rules, text_height)
+    second = found if closed is None else _search(closed, binary, text_height, clock, inferred=True)
+    return found if second.why else second
 
 
 def read_regions(rgb: np.ndarray, progress: Progress = silent) -> RegionReading:
@@ -260,16 +288,23 @@ def read_regions(rgb: np.ndarray, progress: Progress = silent) -> RegionReading:
     height = text_height(glyph_boxes(binary), working.shape)
     clock.lap("binarise")
     progress(0.5, "Finding rules and filling the cells between them")
-    found = _search(working, binary, height, noise, clock)
+    found = _search_all(working, binary, height, noise, clock)
     progress(0.9, "Building the grid")
-    table = None if found.why else table_of(found.lattice, confidences(found.lattice, found.rules.evidence), to_input)
+    table = None if found.why else _table(found, to_input)
     described = describe_regions(found.regions, found.reason, to_input)
     clock.lap("grid")
     return RegionReading(table, table is None, found.why, skew, binary, found.rules.mask, found.interior, to_input, described, found.others,
-                         _notes(table, found.others), clock.seconds)
+                         _notes(found), clock.seconds)
 
 
-def _notes(table: Table | None, others: int) -> tuple[str, ...]:
-    if table is None or not others:
+def _table(found: _Found, to_input: np.ndarray) -> Table:
+    sure = confidences(found.lattice, found.rules.evidence) * (INFERRED_CONFIDENCE if found.inferred else 1.0)
+    return table_of(found.lattice, sure, to_input)
+
+
+def _notes(found: _Found) -> tuple[str, ...]:
+    """What a visitor should know about a table that was read."""
+    if found.why:
         return ()
-    return (f"The picture has {others} more ruled table{'s' if others > 1 else ''}; the one with most cells was read.",)
+    more = f"The picture has {found.others} more ruled table{'s' if found.others > 1 else ''}; the one with most cells was read."
+    return ((SIDES_CLOSED,) if found.inferred else ()) + ((more,) if found.others else ())

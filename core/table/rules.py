@@ -23,8 +23,9 @@ RULE_RUN = 1.25
 gets in does not reach the rules above and below it and closes nothing."""
 CERTAIN_RUN = 2.5
 """Text heights from which on a run is a rule beyond doubt and may be lengthened by the reach of an edge, which closes the corners of a frame."""
-BRIDGED_GAP = 1.0
-"""Breaks bridged between two such runs on one line, in text heights: a glyph that crosses the rule."""
+BRIDGED_GAP = 0.5
+"""Breaks bridged between two such runs on one line, in text heights: a letter that touches the rule. A rule thicker than this is not bridged over, so that
+its inside stays one region."""
 LEAST_FRAME = 2.0
 """Text heights that connected rules are wide and high at least: a row of cells is, the outline of a blurred word is not."""
 DASH_RUN = 3.0
@@ -49,7 +50,7 @@ class Rules:
     hints: np.ndarray
 
 
-def _row(length: float) -> np.ndarray:
+def row_element(length: float) -> np.ndarray:
     """A structuring element of one row and an odd number of columns of about `length`."""
     return np.ones((1, 2 * int(round(length / 2)) + 1), np.uint8)
 
@@ -70,13 +71,13 @@ def edge_strengths(grey: np.ndarray, reach: int, noise: float) -> tuple[np.ndarr
 
 def straight_runs(strength: np.ndarray, text_height: float, contrast: float, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """uint8[H,W] three times, 0/1: runs along the rows with the breaks between them bridged, the unbroken runs alone, and every edge."""
-    beside = cv2.dilate(strength, _row(text_height))
+    beside = cv2.dilate(strength, row_element(text_height))
     limit = np.maximum(np.uint8(contrast), cv2.convertScaleAbs(beside, alpha=share))
     strong = np.greater(strength, limit).view(np.uint8)
-    unbroken = cv2.morphologyEx(strong, cv2.MORPH_OPEN, _row(RULE_RUN * text_height))
+    unbroken = cv2.morphologyEx(strong, cv2.MORPH_OPEN, row_element(RULE_RUN * text_height))
     faint = np.greater(strength, np.uint8(contrast)).view(np.uint8)
-    unbroken |= cv2.dilate(unbroken, _row(2 * FAINT_END * text_height)) & faint
-    return cv2.morphologyEx(unbroken, cv2.MORPH_CLOSE, _row(BRIDGED_GAP * text_height)), unbroken, strong
+    unbroken |= cv2.dilate(unbroken, row_element(2 * FAINT_END * text_height)) & faint
+    return cv2.morphologyEx(unbroken, cv2.MORPH_CLOSE, row_element(BRIDGED_GAP * text_height)), unbroken, strong
 
 
 def horizontal_rules(grey: np.ndarray, text_height: float, noise: float) -> Rules:
@@ -86,8 +87,8 @@ def horizontal_rules(grey: np.ndarray, text_height: float, noise: float) -> Rule
     sides = [straight_runs(s, text_height, contrast, SMOOTHED_SHARE if noise > SMOOTHED_NOISE else LOCAL_SHARE) for s in edge_strengths(grey, reach, noise)]
     across = np.ones((2 * reach + 1, 1), np.uint8)
     mask, evidence, hints = (cv2.morphologyEx(cv2.bitwise_or(a, b), cv2.MORPH_CLOSE, across) for a, b in zip(*sides, strict=True))
-    certain = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _row(CERTAIN_RUN * text_height))
-    return Rules(cv2.bitwise_or(mask, cv2.dilate(certain, _row(2 * reach))), evidence, hints)
+    certain = cv2.morphologyEx(mask, cv2.MORPH_OPEN, row_element(CERTAIN_RUN * text_height))
+    return Rules(cv2.bitwise_or(mask, cv2.dilate(certain, row_element(2 * reach))), evidence, hints)
 
 
 def without_loose_strokes(mask: np.ndarray, text_height: float) -> np.ndarray:
