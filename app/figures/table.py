@@ -103,7 +103,7 @@ def cells_figure(view, stem: str, mode: str, px: int, marked: set[tuple[int, int
     _hover_points(fig, this.cells)
     fig.update_xaxes(range=[0, width], visible=False, constrain="domain")
     fig.update_yaxes(range=[height, 0], visible=False, scaleanchor="x", constrain="domain")
-    fig.update_layout(margin=dict(l=0, r=0, t=0, b=0), height=int(min(tall, max(12, 33 * height / width)) * px), hovermode="closest", hoverdistance=60, dragmode="zoom")
+    fig.update_layout(margin=dict(l=0, r=0, t=0, b=0), height=int(min(tall, max(9, 33 * height / width)) * px), hovermode="closest", hoverdistance=60, dragmode="zoom")
     alt = f"The picture {this.result['image']['name']} with {count(len(this.cells), 'cell')} outlined, {count(len(marked), 'of them marked', 'of them marked')}."
     return fig, alt
 
@@ -174,7 +174,7 @@ def layer_figure(view, stem: str, layer: str, mode: str, px: int) -> tuple[go.Fi
                     hovertemplate="%{text}<extra></extra>")
     fig.update_xaxes(range=[0, width], visible=False, constrain="domain")
     fig.update_yaxes(range=[height, 0], visible=False, scaleanchor="x", constrain="domain")
-    fig.update_layout(margin=dict(l=0, r=0, t=0, b=0), height=int(min(36, max(12, 66 * height / width)) * px), hovermode="closest", hoverdistance=80, dragmode="zoom")
+    fig.update_layout(margin=dict(l=0, r=0, t=0, b=0), height=int(min(36, max(9, 66 * height / width)) * px), hovermode="closest", hoverdistance=80, dragmode="zoom")
     return fig, verdicts(this) + "."
 
 

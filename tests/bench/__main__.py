@@ -23,9 +23,9 @@ RECORDS = ROOT / "assets" / "bench"
 
 
 def arguments(given: list[str] | None) -> argparse.Namespace:
-    slugs = [row.slug for row in EXHIBITS if find_spec(f"tests.bench.{row.slug}")]
+    slugs = [*(row.slug for row in EXHIBITS if find_spec(f"tests.bench.{row.slug}")), "studio"]
     parser = argparse.ArgumentParser(prog="launch.py bench", description=__doc__)
-    parser.add_argument("slug", choices=slugs, help="the exhibit")
+    parser.add_argument("slug", choices=slugs, help="the exhibit, or the studio itself")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure here")
     parser.add_argument("--data", type=Path, metavar="DIR", default=Path(os.environ.get("VITRINE_DATA") or ROOT.parent / "shared" / "data"),
                         help="the folder of measured data (default: VITRINE_DATA)")

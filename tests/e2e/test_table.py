@@ -7,8 +7,8 @@ import zipfile
 import openpyxl
 from PIL import Image
 
-from tests.e2e.conftest import ROOT, Studio
 from tests.e2e.pages import open_table, read, settled, wait_for_run
+from tests.e2e.server import ROOT, Studio
 
 SAMPLE = ROOT / "assets" / "samples" / "superbike-1990.png"
 PHOTO = ROOT / "assets" / "samples" / "coins-photo.jpg"
