@@ -43,7 +43,8 @@ def side_ends(level: np.ndarray, upright: np.ndarray, text_height: float) -> lis
     for x, gap in ((left, level[:, 0] - left), (right, right - level[:, 2])):
         drawn = upright[np.abs(middle - x) <= COMMON_END * text_height]
         reaching = level[gap <= COMMON_END * text_height]
-        unbroken = (reaching[:, 2] - reaching[:, 0] >= CROSSING_SHARE * (right - left)).any()
+        amid = (reaching[:, 1] > first + text_height) & (reaching[:, 3] < last - text_height)
+        unbroken = (amid & (reaching[:, 2] - reaching[:, 0] >= CROSSING_SHARE * (right - left))).any()
         if unbroken and len(reaching) >= LEAST_ENDS and (drawn[:, 3] - drawn[:, 1]).sum() < COVERED_SIDE * (last - first):
             sides.append((x, first, last))
     return sides

@@ -229,7 +229,7 @@ def _judge(lattice: Lattice, binary: np.ndarray, rules: Rules, text_height: floa
         return OPEN_CELLS
     margin = 2 * edge_reach(text_height) + 1
     ink = cv2.subtract(binary, cv2.dilate(rules.mask, np.ones((margin, margin), np.uint8)))
-    text = text_in_cells(lattice, label_regions(ink, 8))
+    text = text_in_cells(lattice, label_regions(ink, 8), text_height)
     if rows_are_unruled(lattice, lines_per_cell(text, len(lattice.places), text_height)):
         return UNRULED_ROWS
     return UNRULED_COLUMNS if columns_are_unruled(lattice, text, text_height) else ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from core.table.binarise import level_quantile
 from core.table.labelling import label_regions
 
 LEAST_CONTRAST = 6.0
@@ -13,9 +14,11 @@ NOISE_MARGIN = 2.5
 """An edge must exceed the noise of a difference of two pixels by this many standard deviations."""
 SMOOTHED_NOISE = 1.5
 """Grey levels of noise from which on the picture is smoothed along the edge before it is differentiated."""
-LOCAL_SHARE, SMOOTHED_SHARE = 0.3, 0.5
+SOFT_RATIO, STRONG_QUANTILE, SOFTNESS_ROWS = 0.75, 0.995, 256
+"""An edge is soft when it changes less over one pixel than this share of its change over two, at the strongest half per cent of so many rows."""
+LOCAL_SHARE, SOFT_SHARE = 0.3, 0.5
 """An edge must be this strong relative to the strongest edge beside it on its line: between the letters of a blurred word it is not,
-and the second share is for pictures that had to be smoothed."""
+and the second share is for pictures that are blurred or had to be smoothed."""
 FAINT_END = 0.5
 """Text heights by which a run goes on at its ends where its edge is weaker than that: beside a letter that stands on the line."""
 RULE_RUN = 1.25
@@ -60,6 +63,16 @@ def edge_reach(text_height: float) -> int:
     return int(np.clip(round(text_height / 14), 1, 4))
 
 
+def is_soft(grey: np.ndarray) -> bool:
+    """Whether the strongest edges of uint8[H,W] take more than two pixels: the picture is blurred or enlarged."""
+    step = 1 + grey.shape[0] // SOFTNESS_ROWS
+    rows = np.ascontiguousarray(grey[::step])
+    if rows.shape[1] < 3:
+        return False
+    one, two = cv2.absdiff(rows[:, 1:], rows[:, :-1]), cv2.absdiff(rows[:, 2:], rows[:, :-2])
+    return level_quantile(one, STRONG_QUANTILE) < SOFT_RATIO * level_quantile(two, STRONG_QUANTILE)
+
+
 def edge_strengths(grey: np.ndarray, reach: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
     """uint8[H,W] twice: how much brighter, and how much darker, the picture is `reach` rows below than `reach` rows above."""
     if noise > SMOOTHED_NOISE:
@@ -80,11 +93,11 @@ def straight_runs(strength: np.ndarray, text_height: float, contrast: float, sha
     return cv2.morphologyEx(unbroken, cv2.MORPH_CLOSE, row_element(BRIDGED_GAP * text_height)), unbroken, strong
 
 
-def horizontal_rules(grey: np.ndarray, text_height: float, noise: float) -> Rules:
+def horizontal_rules(grey: np.ndarray, text_height: float, noise: float, share: float) -> Rules:
     """Rules along the rows of uint8[H,W]; both sides of a thin rule are joined to one band."""
     reach = edge_reach(text_height)
     contrast = min(250.0, max(LEAST_CONTRAST, NOISE_MARGIN * noise * (0.7 if noise > SMOOTHED_NOISE else 1.4)))
-    sides = [straight_runs(s, text_height, contrast, SMOOTHED_SHARE if noise > SMOOTHED_NOISE else LOCAL_SHARE) for s in edge_strengths(grey, reach, noise)]
+    sides = [straight_runs(s, text_height, contrast, share) for s in edge_strengths(grey, reach, noise)]
     across = np.ones((2 * reach + 1, 1), np.uint8)
     mask, evidence, hints = (cv2.morphologyEx(cv2.bitwise_or(a, b), cv2.MORPH_CLOSE, across) for a, b in zip(*sides, strict=True))
     certain = cv2.morphologyEx(mask, cv2.MORPH_OPEN, row_element(CERTAIN_RUN * text_height))
@@ -101,8 +114,9 @@ def without_loose_strokes(mask: np.ndarray, text_height: float) -> np.ndarray:
 
 def find_rules(grey: np.ndarray, text_height: float, noise: float) -> Rules:
     """Horizontal and vertical rules of the straightened picture uint8[H,W] whose common glyph is `text_height` pixels high."""
-    level = horizontal_rules(grey, text_height, noise)
-    upright = horizontal_rules(cv2.transpose(grey), text_height, noise)
+    share = SOFT_SHARE if noise > SMOOTHED_NOISE or is_soft(grey) else LOCAL_SHARE
+    level = horizontal_rules(grey, text_height, noise, share)
+    upright = horizontal_rules(cv2.transpose(grey), text_height, noise, share)
     mask, evidence, hints = (cv2.bitwise_or(a, cv2.transpose(b)) for a, b in (
         (level.mask, upright.mask), (level.evidence, upright.evidence), (level.hints, upright.hints)))
     return Rules(*(m * np.uint8(255) for m in (without_loose_strokes(mask, text_height), evidence, hints)))

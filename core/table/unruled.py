@@ -8,6 +8,8 @@ from core.table.grid import Lattice
 
 LETTER_SHARE, LETTER_LIMIT = 0.5, 2.0
 """Pieces of ink smaller than this many text heights (dots, accents) or higher than that (pictures) do not start a line of text."""
+SHRED = 0.45
+"""Ink that stays within this many text heights of the line above or below its cell is the soft rim of a rule."""
 LINE_STEP = 0.6
 """Text heights between the middles of two pieces on different lines: within a line they differ by 0.3, between lines by 1.4."""
 LIST_LINES = 5
@@ -34,13 +36,16 @@ class CellText:
     box: np.ndarray
 
 
-def text_in_cells(lattice: Lattice, pieces: np.ndarray) -> CellText:
-    """Assign pieces of ink int32[n,5] (x, y, width, height, area; the rules taken out) to cells by their middles."""
+def text_in_cells(lattice: Lattice, pieces: np.ndarray, text_height: float) -> CellText:
+    """Assign pieces of ink int32[n,5] (x, y, width, height, area; the rules taken out) to cells by their middles; shreds of the rules are left out."""
     x0, y0, width, height = (pieces[:, k].astype(np.float64) for k in range(4))
     row = np.searchsorted(lattice.rows, y0 + height / 2) - 1
     col = np.searchsorted(lattice.cols, x0 + width / 2) - 1
     keep = np.flatnonzero((row >= 0) & (col >= 0) & (row < len(lattice.rows) - 1) & (col < len(lattice.cols) - 1))
     cell = lattice.owners()[row[keep], col[keep]]
+    top, bottom = lattice.rows[lattice.places[cell, 0]], lattice.rows[lattice.places[cell, 2]]
+    inside = (y0[keep] + height[keep] > top + SHRED * text_height) & (y0[keep] < bottom - SHRED * text_height)
+    keep, cell = keep[inside], cell[inside]
     order = np.argsort(cell, kind="stable")
     keep = keep[order]
     return CellText(cell[order], np.stack([x0, y0, x0 + width, y0 + height], axis=1)[keep])
