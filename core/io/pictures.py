@@ -26,9 +26,11 @@ MAGIC = (
     (b"\x1f\x8b", "a gzip archive"), (b"7z\xbc\xaf", "a 7z archive"), (b"Rar!", "a RAR archive"), (b"\xd0\xcf\x11\xe0", "an old Office document"),
     (b"\x00\x00\x01\x00", "an icon file"), (b"8BPS", "a Photoshop document"), (b"%!PS", "a PostScript file"), (b"{\\rtf", "an RTF document"),
     (b"\x7fELF", "a program"), (b"MZ", "a program"), (b"<svg", "an SVG drawing"), (b"<?xml", "an XML file"), (b"<!DOCTYPE", "a web page"),
-    (b"<html", "a web page"), (b"\x00\x00\x00\x0cjP", "a JPEG 2000 picture"), (b"\xff\x0a", "a JPEG XL picture"), (b"ID3", "a sound file"), (b"OggS", "a sound file"),
+    (b"<html", "a web page"), (b"\x00\x00\x00\x0cjP", "a JPEG 2000 picture"), (b"\xff\x0a", "a JPEG XL picture"),
+    (b"ID3", "a sound file"), (b"OggS", "a sound file"),
 )
-_BEGINS = ((b"\x89PNG\r\n\x1a\n", "PNG"), (b"\xff\xd8\xff", "JPEG"), (b"II*\x00", "TIFF"), (b"MM\x00*", "TIFF"), (b"II+\x00", "TIFF"), (b"MM\x00+", "TIFF"), (b"BM", "BMP"))
+_BEGINS = ((b"\x89PNG\r\n\x1a\n", "PNG"), (b"\xff\xd8\xff", "JPEG"), (b"II*\x00", "TIFF"), (b"MM\x00*", "TIFF"),
+           (b"II+\x00", "TIFF"), (b"MM\x00+", "TIFF"), (b"BM", "BMP"))
 _PDFIUM = threading.Lock()  # pdfium is not thread-safe
 
 
@@ -260,7 +262,8 @@ def _open_pdf(source: Source):
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise InputError(f"{source.name} is locked with a password. Save a copy without one and bring that.") from error
-        raise InputError(f"{source.name} is a PDF that cannot be opened: its {len(source.data):,} bytes are cut off or damaged. Export it again.") from error
+        raise InputError(f"{source.name} is a PDF that cannot be opened: its {len(source.data):,} bytes are cut off or damaged. "
+                         "Export it again.") from error
     if len(document) < 1:
         document.close()
         raise InputError(f"{source.name} is a PDF with 0 pages; at least 1 is needed. Export it again.")
@@ -271,7 +274,7 @@ def _pdf_page_size(source: Source, document, page: int) -> tuple[float, float, f
     """(width, height in points, pixels per point), the latter at most PDF_DPI / 72 and such that the page stays under MAX_PIXELS."""
     if not 1 <= page <= len(document):
         raise InputError(f"{source.name} has {len(document):,} pages; page {page:,} was asked for. Choose a page from 1 to {len(document):,}.")
-    width, height = document.get_page_size(page - 1)
+    width, height = document.get_page_size(page - 1)  # 0 x 0 where the page's own object is broken
     if width <= 0 or height <= 0:
         raise InputError(f"Page {page} of {source.name} is {width:g} x {height:g} points: it has no area. Export it again.")
     return width, height, min(PDF_DPI / 72, (0.99 * MAX_PIXELS / (width * height)) ** 0.5)

@@ -58,7 +58,8 @@ def _read_unique(crops: Sequence[np.ndarray], engine: OcrEngine, progress: Progr
 def _with_spaces(readings: Sequence[Reading], inks: Sequence[CellInk], spans: Sequence[tuple[int, int]], height: float,
                  engine: OcrEngine, progress: Progress) -> list[Reading]:
     """Blanks the reader dropped ("PremiereDate"): lines with more wide gaps than blanks are read again word by word."""
-    cuts = {i: gaps for i, (ink, span) in enumerate(zip(inks, spans)) if len(gaps := word_gaps(ink.ink[slice(*span)], height)) > readings[i][0].count(" ")}
+    gaps_of = [word_gaps(ink.ink[slice(*span)], height) for ink, span in zip(inks, spans)]
+    cuts = {i: gaps for i, gaps in enumerate(gaps_of) if len(gaps) > readings[i][0].count(" ")}
     pieces = [(i, piece) for i, gaps in cuts.items() for piece in zip([0, *gaps], [*gaps, inks[i].ink.shape[1]])]
     words = _read_unique([line_crop(inks[i], spans[i], height, piece) for i, piece in pieces], engine, progress)
     found = list(readings)

@@ -148,7 +148,8 @@ def _race(result: TableResult) -> list[dict]:
 def _story(result: TableResult) -> dict:
     reading, picture = result.reading, result.picture
     longest = max(picture.rgb.shape[:2])
-    return {"name": picture.name, "width": picture.width, "height": picture.height, "format": picture.format, "page": picture.page, "pages": picture.pages,
+    return {"name": picture.name, "width": picture.width, "height": picture.height, "format": picture.format,
+            "page": picture.page, "pages": picture.pages,
              "display_scale": min(1.0, DISPLAY_SIDE / longest) * picture.scale, "skew_degrees": reading.skew_degrees, "to_input": reading.to_input,
              "working_size": list(reading.binary.shape[1::-1]), "abstained": result.abstained, "reason": result.reason,
              "regions": [asdict(region) for region in reading.regions[:MAX_REGIONS]], "regions_total": len(reading.regions),

@@ -1,4 +1,4 @@
-"""A table as JSON, CSV, Markdown and XLSX (HTML: markup.py, OTSL: otsl.py): JSON round-trips exactly, and every format gives the same bytes each time."""
+"""A table as JSON, CSV, Markdown and XLSX (HTML: markup.py, OTSL: otsl.py): JSON round-trips exactly, every format gives the same bytes each time."""
 
 import csv
 import io
@@ -14,13 +14,14 @@ from core.table.markup import from_html, printable, to_html, to_html_page
 from core.table.otsl import from_otsl, to_otsl
 from core.table.table import Box, Cell, Table
 
-__all__ = ["Record", "files_of", "from_html", "from_json", "from_otsl", "printable", "to_csv", "to_html", "to_html_page", "to_json", "to_markdown", "to_otsl", "to_xlsx"]
+__all__ = ["Record", "files_of", "from_html", "from_json", "from_otsl", "printable",
+           "to_csv", "to_html", "to_html_page", "to_json", "to_markdown", "to_otsl", "to_xlsx"]
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
 _ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")  # spreadsheets read _x0041_ as "A"; _x005F_ is the underscore itself
 _EPOCH = datetime(2000, 1, 1)
-MAX_XLSX_ROWS, MAX_XLSX_TEXT = 1_048_576, 32_767
+MAX_XLSX_TEXT = 32_767  # characters a cell holds
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ def from_json(text: str) -> Record:
         table = None if value["abstained"] else Table(int(value["rows"]), int(value["cols"]), tuple(_cell(c) for c in value["cells"]))
         return Record(str(image["name"]), int(image["width"]), int(image["height"]), str(value["engine"]), table, str(value["reason"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"This is not the JSON of a table: {error.__class__.__name__} at {error}. It needs image, engine, abstained, reason, rows, cols "
-                         "and cells, as the studio writes them.") from error
+        raise InputError(f"This is not the JSON of a table: {error.__class__.__name__} at {error}. It needs image, engine, abstained, "
+                         "reason, rows, cols and cells, as the studio writes them.") from error
 
 
 def _cell(value: Mapping) -> Cell:
@@ -119,8 +120,7 @@ def to_markdown(table: Table) -> str:
 
 
 def _escaped(text: str) -> str:
-    safe = text.replace("\\", "\\\\").replace("|", "\\|").replace("&", "&amp;").replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_").replace("`", "\\`")
-    return safe.replace("\n", "<br>")
+    return re.sub(r"([\\|*_`])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;").replace("\n", "<br>")
 
 
 # XLSX

@@ -120,7 +120,10 @@ def _part(profile: np.ndarray, span: tuple[int, int], height: float) -> list[tup
 
 
 def line_crop(ink: CellInk, span: tuple[int, int], height: float, between: tuple[int, int] | None = None) -> np.ndarray:
-    """uint8[h, w, 3] of one text line (or of its part between two columns) with a margin, at least a typical line high so that a lone dash is not blown up."""
+    """uint8[h, w, 3] of one text line, or of its part between two columns, with a margin.
+
+    At least a typical line high, so that a lone dash is not blown up.
+    """
     top, bottom = span
     begin, end = between or (0, ink.ink.shape[1])
     columns = np.flatnonzero(ink.ink[top:bottom, begin:end].any(axis=0)) + begin

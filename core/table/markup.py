@@ -22,7 +22,7 @@ def printable(text: str) -> str:
 
 
 def to_html(table: Table) -> str:
-    """One `<table>` of td cells; spans as attributes, line ends as `<br>`, box and confidence as data- attributes so that `from_html` loses nothing."""
+    """One `<table>` of td cells; spans as attributes, line ends as `<br>`, box and confidence as data- attributes: `from_html` loses nothing."""
     rows: list[list[str]] = [[] for _ in range(table.rows)]
     for cell in table.cells:
         rows[cell.row].append(_td(cell))
@@ -33,7 +33,8 @@ def to_html(table: Table) -> str:
 def to_html_page(table: Table, title: str) -> str:
     """The table as a file of its own: UTF-8 declared, thin borders, nothing fetched from anywhere."""
     style = "table{border-collapse:collapse}td{border:1px solid #888;padding:.25em .5em;vertical-align:top}"
-    return (f'<!DOCTYPE html>\n<html>\n<head>\n<meta charset="utf-8">\n<title>{html.escape(printable(title))}</title>\n<style>{style}</style>\n</head>\n'
+    name = html.escape(printable(title))
+    return (f'<!DOCTYPE html>\n<html>\n<head>\n<meta charset="utf-8">\n<title>{name}</title>\n<style>{style}</style>\n</head>\n'
             f"<body>\n{to_html(table)}</body>\n</html>\n")
 
 

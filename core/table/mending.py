@@ -10,7 +10,7 @@ from core.table.ocr import Reading
 
 DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212_\u4e00\u30fc\uff0d\u2500"
 SHORTEST_DASH, THICKEST_DASH = 0.17, 0.25  # in text heights
-HYPHEN, EN_DASH, EM_DASH = 0.4, 0.5, 0.9  # a hyphen is narrower than the first, in text heights; the other two are least widths; between, the reader decides
+HYPHEN, EN_DASH, EM_DASH = 0.4, 0.5, 0.9  # in text heights: what a hyphen stays under, least widths of the others; between, the reader decides
 LONE_EM_DASH = 0.77  # no letter touches a lone one: en dashes reach 0.73, em dashes begin at 0.77
 WORD_GAP = 0.36  # text heights; of gaps between letters 1 in 50 lines has a wider one, of blanks nearly all are
 ALIKE = 0.6  # and of a line's blanks the narrowest is no less than this share of the widest
@@ -22,20 +22,30 @@ def measure_dashes(text: str, confidence: float, ink: np.ndarray, height: float)
 
     ink     bool[h, w] of the line
     height  of a typical text line, in pixels
-    The text is left alone unless it has as many dashes as the ink, and so is a dash before a number: that is its sign, whatever its
-    length. A text that is one dash is as sure as its shape.
+    Nothing is measured unless the text has as many dashes as the ink. A dash before a number is left alone: it is its sign, whatever
+    its length. Dashes between digits are alike within a line. A text that is one dash is as sure as its shape.
     """
     places = [i for i, c in enumerate(text) if c in DASHES]
     if not places:
         return text, confidence
     widths = next((w for find in (dash_pieces, dash_stretches) if len(w := find(ink, height)) == len(places)), None)
     if widths is None:
-        return text, confidence
+        return _alike(text), confidence
     letters, em = list(text), LONE_EM_DASH if len(text) == 1 else EM_DASH
     for place, width in zip(places, widths):
         if place or not text[1:2].isdigit():
             letters[place] = _dash(letters[place], width / height, em)
-    return "".join(letters), (max(confidence, 0.9) if len(places) == len(text) else confidence)
+    return _alike("".join(letters)), (max(confidence, 0.9) if len(places) == len(text) else confidence)
+
+
+def _alike(text: str) -> str:
+    """Hyphens and en dashes between digits ("6-4, 3-6"; a date): all as most of the line are, en dashes where it is even."""
+    between = [i for i in range(1, len(text) - 1) if text[i] in "-\u2013" and text[i - 1].isdigit() and text[i + 1].isdigit()]
+    hyphens = sum(text[i] == "-" for i in between)
+    letters = list(text)
+    for i in between:
+        letters[i] = "-" if 2 * hyphens > len(between) else "\u2013"
+    return "".join(letters)
 
 
 def _dash(read: str, width: float, em: float) -> str:
@@ -77,12 +87,16 @@ def word_gaps(ink: np.ndarray, height: float) -> list[int]:
     parts = runs(ink.any(axis=0))
     gaps = [(b[0] - a[1], (a[1] + b[0]) // 2) for a, b in zip(parts, parts[1:])]
     close = [width for width, _ in gaps if width < WORD_GAP * height]
-    least = max(WORD_GAP * height, CLEAR_GAP * float(np.percentile(close, 75)) if close else 0.0, ALIKE * max((width for width, _ in gaps), default=0))
+    letters = float(np.percentile(close, 75)) if close else 0.0
+    least = max(WORD_GAP * height, ALIKE * max((width for width, _ in gaps), default=0), CLEAR_GAP * letters)
     return [middle for width, middle in gaps if width >= least]
 
 
 def spaced(text: str, words: Sequence[str]) -> str:
-    """The text with a blank between words that were read apart, where they spell the same; not between digits or at punctuation, which may stand wide."""
+    """The text with a blank between words that were read apart, where they spell the same.
+
+    Not between digits or at punctuation, which may stand wide.
+    """
     words = [word.strip() for word in words]
     if "".join(words).replace(" ", "") != text.replace(" ", "") or not all(words):
         return text
@@ -104,9 +118,13 @@ def _blank_after(text: str, characters: int) -> bool:
     return False
 
 
+_ARC = re.compile(r"(\d{1,3})\u00b0 ?(\d{1,2})['\u2019\u2032\u00b4`] ?"
+                  r"(?:(\d{1,2}(?:\.\d+)?)(?:[\"\u201d\u2033'\u2032\u00b0\u2122]|'') ?)?([NSEWO])(?![a-z])")
+
+
 def arc_marks(text: str) -> str:
     """Degrees, minutes and seconds before a compass letter with their own signs (ISO 6709): a reader takes the primes for quotes of many kinds."""
-    return re.sub(r"(\d{1,3})\u00b0 ?(\d{1,2})['\u2019\u2032\u00b4`] ?(?:(\d{1,2}(?:\.\d+)?)(?:[\"\u201d\u2033'\u2032\u00b0\u2122]|'') ?)?([NSEWO])(?![a-z])", _arc, text)
+    return _ARC.sub(_arc, text)
 
 
 def _arc(match: re.Match) -> str:

@@ -40,7 +40,10 @@ class OcrEngine(Protocol):
 
 
 def engine(config: TableConfig) -> OcrEngine:
-    """The engine the settings name, loaded once per process. Raises EngineError (not installed, model broken), ConfigError (no such model or language)."""
+    """The engine the settings name, loaded once per process.
+
+    Raises EngineError (not installed, model broken), ConfigError (no such model or language).
+    """
     return _load(config.ocr, config.ocr_language, config.ocr_model)
 
 
@@ -122,7 +125,8 @@ def _wheel_model() -> Path:
     spec = importlib.util.find_spec("rapidocr")
     path = Path(next(iter(spec.submodule_search_locations))) / "models" / WHEEL_MODEL if spec else None
     if path is None or not path.is_file():
-        raise EngineError(f"The text reader rapidocr is not complete here: {WHEEL_MODEL} is missing. Run `python3 launch.py` to install it, or choose ocr=none.")
+        raise EngineError(f"The text reader rapidocr is not complete here: {WHEEL_MODEL} is missing. "
+                          "Run `python3 launch.py` to install it, or choose ocr=none.")
     return path
 
 

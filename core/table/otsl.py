@@ -1,4 +1,4 @@
-"""Table <-> OTSL tokens: C, L, U, X, NL with the rules of "Optimized Table Tokenization for Table Structure Recognition" (Lysak et al., 2023), section 4."""
+"""Table <-> OTSL tokens: C, L, U, X, NL with the rules of "Optimized Table Tokenization for Table Structure Recognition" (Lysak 2023), section 4."""
 
 from collections.abc import Sequence
 
@@ -87,7 +87,8 @@ def _close(rows: Sequence[Sequence[str]], covered: list[list[bool]], r: int, k: 
         for j in range(width):
             wanted = "CLUX"[(j > 0) + 2 * (i > 0)]
             if rows[r + i][k + j] != wanted:
-                raise _broken(r + i, k + j, f"the cell at row {r}, column {k} spans {height} x {width} and needs {wanted} here, not {rows[r + i][k + j]}")
+                why = f"the cell at row {r}, column {k} spans {height} x {width} and needs {wanted} here, not {rows[r + i][k + j]}"
+                raise _broken(r + i, k + j, why)
             covered[r + i][k + j] = True
 
 

@@ -1,4 +1,4 @@
-"""A picture -> its table: regions give the structure, an OCR engine reads the cells; where the regions find no ruled table the answer is an abstention."""
+"""A picture -> its table: regions give the structure, an OCR engine reads the cells; where there is no ruled table it abstains."""
 
 import time
 from collections.abc import Mapping, Sequence

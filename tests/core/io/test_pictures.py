@@ -26,7 +26,8 @@ def test_formats_by_content_not_by_name(form, options, error):
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_exif_orientation_is_undone(orientation, form):
     turned = {1: [], 2: [Image.Transpose.FLIP_LEFT_RIGHT], 3: [Image.Transpose.ROTATE_180], 4: [Image.Transpose.FLIP_TOP_BOTTOM],
-              5: [Image.Transpose.TRANSPOSE], 6: [Image.Transpose.ROTATE_90], 7: [Image.Transpose.TRANSVERSE], 8: [Image.Transpose.ROTATE_270]}[orientation]
+              5: [Image.Transpose.TRANSPOSE], 6: [Image.Transpose.ROTATE_90],
+              7: [Image.Transpose.TRANSVERSE], 8: [Image.Transpose.ROTATE_270]}[orientation]
     image = picture()
     for step in turned:
         image = image.transpose(step)

@@ -113,7 +113,8 @@ def test_a_reading_of_a_lone_dash_is_as_sure_as_its_shape():
 
 
 @pytest.mark.parametrize("read, wanted", [
-    ("43\u00b010'56\"N 70\u00b052'27\"W / 43.18\u00b0N", "43\u00b010\u203256\u2033N 70\u00b052\u203227\u2033W / 43.18\u00b0N"), ("59\u00b046'W", "59\u00b046\u2032W"),
+    ("43\u00b010'56\"N 70\u00b052'27\"W / 43.18\u00b0N", "43\u00b010\u203256\u2033N 70\u00b052\u203227\u2033W / 43.18\u00b0N"), 
+    ("59\u00b046'W", "59\u00b046\u2032W"),
     ("35\u00b029\u203220\u2032N", "35\u00b029\u203220\u2033N"), ("5'11\" tall", "5'11\" tall"), ("20\u00b0 'Nice'", "20\u00b0 'Nice'")])
 def test_arc_minutes_and_seconds_get_their_signs(read, wanted):
     assert mending.arc_marks(read) == wanted
@@ -121,7 +122,8 @@ def test_arc_minutes_and_seconds_get_their_signs(read, wanted):
 
 @pytest.mark.parametrize("text, words, wanted", [
     ("PremiereDate", ["Premiere", "Date"], "Premiere Date"), ("2243.6ha", ["2243.6", "ha"], "2243.6 ha"), ("a b c", ["a b", "c"], "a b c"),
-    ("41,624", ["41,", "624"], "41,624"), ("1 2", ["1", "2"], "1 2"), ("women's", ["women'", "s"], "women's"), ("Kazakh", ["Kaza", "kn"], "Kazakh"), ("x", ["x", ""], "x")])
+    ("41,624", ["41,", "624"], "41,624"), ("1 2", ["1", "2"], "1 2"), ("women's", ["women'", "s"], "women's"), 
+    ("Kazakh", ["Kaza", "kn"], "Kazakh"), ("x", ["x", ""], "x")])
 def test_dropped_blanks_come_back_only_between_words(text, words, wanted):
     assert mending.spaced(text, words) == wanted
 
@@ -136,3 +138,9 @@ def test_a_line_with_a_wide_gap_is_read_again_word_by_word():
     reader = Forgetful()
     read, _ = cells.read_cells(picture, Table(1, 1, (Cell(0, 0),)), [(0, 0, 200, 40)], reader)
     assert read.cells[0].text == "Town Hall" and reader.asked == [1, 2]
+
+
+@pytest.mark.parametrize("read, wanted", [("6-4, 3\u20136, 7\u20135", "6\u20134, 3\u20136, 7\u20135"), ("08\u201306-2012", "08\u201306\u20132012"),
+                                          ("1-2-3\u20134", "1-2-3-4"), ("x-1 \u2013 2", "x-1 \u2013 2")])
+def test_dashes_between_digits_are_alike_in_a_line(read, wanted):
+    assert mending.measure_dashes(read, 0.9, line_of(), 20.0)[0] == wanted

@@ -29,7 +29,8 @@ def test_tokens_of_a_known_table():
 @pytest.mark.parametrize("text, place", [
     ("L NL", "row 0, column 0"), ("U NL", "row 0, column 0"), ("X NL", "row 0, column 0"),
     ("C NL L NL", "row 1, column 0"), ("C U NL", "row 0, column 1"), ("C X NL", "row 0, column 1"),
-    ("C C NL U L NL", "row 1, column 1"), ("C L NL U U NL", "row 1, column 1"), ("C L NL C X NL", "row 1, column 1"), ("C C NL U X NL", "row 1, column 1"),
+    ("C C NL U L NL", "row 1, column 1"), ("C L NL U U NL", "row 1, column 1"),
+    ("C L NL C X NL", "row 1, column 1"), ("C C NL U X NL", "row 1, column 1"),
     # Allowed by rules 1 to 3 alone, but no rectangle: an X whose row and column belong to different cells, and a cell with one corner missing.
     ("C L L NL U X C NL", "row 1, column 2"), ("C L NL U X NL U C NL", "row 2, column 1"), ("C L NL C U NL", "row 1, column 1")])
 def test_what_breaks_a_rule_is_refused_with_its_place(text, place):
@@ -37,7 +38,8 @@ def test_what_breaks_a_rule_is_refused_with_its_place(text, place):
         from_otsl(text)
 
 
-@pytest.mark.parametrize("text, words", [("", "at least one row"), ("NL", "at least one row"), ("C C NL C NL", "row 1 has 1 tokens"), ("C C", "not ended by NL"), ("C fcel NL", "'fcel'")])
+@pytest.mark.parametrize("text, words", [("", "at least one row"), ("NL", "at least one row"),
+                                         ("C C NL C NL", "row 1 has 1 tokens"), ("C C", "not ended by NL"), ("C fcel NL", "'fcel'")])
 def test_what_is_no_otsl_is_refused(text, words):
     with pytest.raises(InputError, match=words):
         from_otsl(text)
