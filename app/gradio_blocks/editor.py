@@ -16,25 +16,28 @@ from core.io.pictures import read_picture
 LONGEST_SIDE = 2000
 CANVAS = (640, 420)
 WHITE = (255, 255, 255)
+# Gradio 6.31's editor sends the picture as it was loaded unless something was drawn on it: a crop alone does not count. This says that something changed.
+NOTICE = "() => { window.editor?.notify?.('change'); }"
 
 
 def build(exhibit: Exhibit) -> gr.Blocks:
     """The editor of one exhibit; the page passes ?sid=NAME and takes the picture from app.gradio_blocks.handover."""
     with gr.Blocks(title=f"Crop or rotate: {exhibit.name}", analytics_enabled=False, delete_cache=(600, 600)) as blocks:
         gr.Markdown("# Crop or rotate", elem_classes="sr-only")
+        # Without brush and eraser Gradio 6.31's front end fails and shows no crop tool; a white brush covers what does not belong to the table.
         editor = gr.ImageEditor(
-            label="Picture", type="pil", image_mode="RGB", format="png", sources=("upload", "clipboard"), transforms=("crop",),
-            brush=False, eraser=False, layers=False, canvas_size=CANVAS, height=420, buttons=[])
-        with gr.Row():
-            left, right = gr.Button("Turn left"), gr.Button("Turn right")
-            angle = gr.Slider(-10, 10, value=0, step=0.1, label="Straighten, degrees clockwise")
-            use = gr.Button("Use this picture", variant="primary")
+            label="Picture", type="pil", image_mode="RGB", format="png", sources=("upload", "clipboard"), transforms=("crop",), interactive=True,
+            brush=gr.Brush(colors=["#FFFFFF"], default_color="#FFFFFF", color_mode="fixed"), layers=False, canvas_size=CANVAS, height=420, buttons=[])
+        with gr.Row(equal_height=True):
+            left, right = gr.Button("Turn left", min_width=90), gr.Button("Turn right", min_width=90)
+            angle = gr.Slider(-10, 10, value=0, step=0.1, label="Straighten, degrees clockwise", buttons=[], scale=3, min_width=220)
+            use = gr.Button("Use this picture", variant="primary", scale=2, min_width=160)
         said = gr.Markdown()
         quick = dict(queue=False, show_progress="hidden", api_visibility="private")
         blocks.load(_opening, None, [editor, said], **quick)
-        left.click(lambda value: _turned(value, 90), editor, editor, **quick)
-        right.click(lambda value: _turned(value, -90), editor, editor, **quick)
-        use.click(_send, [editor, angle], said, **quick)
+        left.click(None, js=NOTICE, **quick).then(lambda value: _turned(value, 90), editor, editor, **quick)
+        right.click(None, js=NOTICE, **quick).then(lambda value: _turned(value, -90), editor, editor, **quick)
+        use.click(None, js=NOTICE, **quick).then(_send, [editor, angle], said, **quick)
     return blocks
 
 

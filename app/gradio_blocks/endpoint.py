@@ -32,7 +32,7 @@ def build(exhibit: Exhibit) -> gr.Blocks:
         gr.Markdown(f"# {exhibit.name}\n{exhibit.sentence} The same call from Python: `gradio_client.Client(\".../widgets/{exhibit.slug}/\")"
                     f".predict([handle_file(PATH)], {{}}, api_name=\"/{exhibit.verb}\")`.")
         files = gr.File(label="Files", file_count="multiple", file_types=[f".{ending}" for ending in exhibit.accepts], type="filepath")
-        settings = gr.JSON(label="Settings, as a JSON object", value={})
+        settings = gr.Code(label="Settings, as a JSON object", value="{}", language="json", lines=3)
         go = gr.Button(exhibit.main_button, variant="primary")
         record, made = gr.JSON(label="Run record"), gr.File(label="Files made", file_count="multiple")
         go.click(call, [files, settings], [record, made], api_name=exhibit.verb, api_description=exhibit.card, concurrency_limit=OWN_LIMIT)

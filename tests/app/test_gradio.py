@@ -3,8 +3,10 @@
 import asyncio
 import io
 import json
+import re
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
@@ -195,6 +197,45 @@ def test_every_exhibit_has_its_widgets(studio):
             page = urllib.request.urlopen(f"{studio.url}/widgets/{row.slug}-{row.blocks.rpartition('.')[2]}/?sid=x&__theme=dark", timeout=20).read().decode()
             assert "Use this picture" in page and "fonts.googleapis" not in page and "fonts.gstatic" not in page
             assert json.load(urllib.request.urlopen(f"{studio.url}/widgets/{row.slug}-editor/gradio_api/info", timeout=20))["named_endpoints"] == {}
+
+
+def test_a_crop_in_the_browser_reaches_the_page(studio, chromium):
+    playwright = pytest.importorskip("playwright.sync_api")
+
+    def cells(page) -> int:
+        heading = page.get_by_role("heading", name=re.compile(r"^\d+ cells found"))
+        heading.wait_for(timeout=60_000)
+        return int(heading.inner_text().split()[0])
+
+    with playwright.sync_playwright() as kinds:
+        browser = kinds.chromium.launch(executable_path=chromium)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(f"{studio.url}/table")
+        page.get_by_role("radio", name=TABLE.samples[0].label).or_(page.get_by_role("button", name=TABLE.samples[0].label, exact=True)).first.click()
+        whole = cells(page)
+        page.get_by_role("button", name="Crop or rotate first").click()
+        editor = page.frame_locator(f"iframe[src*='{TABLE.slug}-editor']")
+        editor.get_by_role("button", name="Image", exact=True).click(timeout=60_000)
+        editor.get_by_role("button", name="Crop", exact=True).click()
+        frame = editor.locator("canvas").first.bounding_box()
+        # The crop frame spans the picture, which is drawn 60 pixels narrower than the canvas: take its lower right corner to the middle.
+        with Image.open(TABLE.samples[0].path) as source:
+            shape = source.height / source.width
+        width = frame["width"] - 60
+        right, bottom = frame["x"] + 30 + width, frame["y"] + (frame["height"] - 40 + width * shape) / 2
+        page.wait_for_timeout(1000)
+        page.mouse.move(right - 4, bottom - 4)
+        page.mouse.down()
+        page.mouse.move(right - width / 2, bottom - width * shape / 2, steps=10)
+        page.mouse.up()
+        editor.get_by_role("button", name="Confirm crop").click()
+        editor.get_by_role("button", name="Use this picture").click()
+        page.get_by_text("On the desk: edited").wait_for(timeout=60_000)
+        deadline = time.monotonic() + 60
+        while (part := cells(page)) == whole and time.monotonic() < deadline:
+            page.wait_for_timeout(200)
+        browser.close()
+    assert 0 < part < whole
 
 
 def test_no_history_of_other_visitors_is_served(studio):
