@@ -73,6 +73,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cluster", metavar="tcp://HOST:PORT", help="a Dask scheduler that does the work instead")
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a further name this studio answers to (also VITRINE_HOSTS)")
     options = parser.parse_args(argv)
+    os.environ["VITRINE_MODE"] = options.mode                  # what the page frame asks (app/widgets/idle.py)
     options.theme = options.theme or ("dark" if options.mode == "projector" else "light")
     options.allow_host += os.environ.get("VITRINE_HOSTS", "").replace(",", " ").split()
     return options

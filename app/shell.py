@@ -7,6 +7,7 @@ import streamlit as st
 from app import recorded, visitors
 from app.pieces import act, base_px, nb, pair, plain, ruler, small
 from app.registry import EXHIBITS, ROOT, Exhibit
+from app.widgets.idle import idle_guard
 
 STAGE_HEIGHT = 24
 """Height of the stage's states in rem: each stands where the result will stand, so nothing jumps."""
@@ -29,6 +30,9 @@ def open_house() -> None:
     house = pages()
     st.session_state["house"] = house
     chosen = st.navigation(list(house.values()), position="top")
+    idle_guard()
+    if st.session_state.pop("start-over", False):
+        st.switch_page(house["gallery"])
     slug = st.query_params.get("run", "").rpartition("-")[0]
     if chosen is house["gallery"] and slug in house:
         st.switch_page(house[slug], query_params={"run": st.query_params["run"]})

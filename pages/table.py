@@ -85,6 +85,7 @@ def explain(view: desk.View) -> None:
     """The stages with their times, the masks, every region with its verdict, and the labellers' race on this picture."""
     stem = figures.stems(view)[0] if len(figures.stems(view)) == 1 else st.session_state.get("table:stem", figures.stems(view)[0])
     this = figures.reading(view, stem)
+    st.subheader(nb(figures.shares(this)), anchor=False)
     stages = pd.DataFrame(figures.stages(this), columns=["Step", "Outcome", "Seconds"])
     st.dataframe(stages, hide_index=True, alt="Stages and their seconds",
                  column_config={"Seconds": st.column_config.ProgressColumn(format="%.3f s", max_value=float(max(stages["Seconds"].max(), 1e-3)))})

@@ -243,6 +243,13 @@ def stages(this: Reading) -> list[tuple[str, str, float]]:
     return [(STEPS.get(stage, stage.capitalize()), outcome.get(stage, ""), seconds) for stage, seconds in this.trace["seconds"].items()]
 
 
+def shares(this: Reading) -> str:
+    """Structure and text apart, in seconds."""
+    text = this.trace["seconds"].get("ocr", 0.0)
+    structure = sum(this.trace["seconds"].values()) - text
+    return f"Structure {structure:.3f} s, text {text:.2f} s"
+
+
 def verdicts(this: Reading) -> str:
     """How many regions were kept, and why the rest were not."""
     why: dict[str, int] = {}
@@ -285,10 +292,10 @@ def comparison(a, b, mode: str, px: int):
     one_picture = a.record["inputs"][0]["sha256"] == b.record["inputs"][0]["sha256"]
     marks = [set(cells) - texts if one_picture else set() for cells in (first, second)]
     figures = [cells_figure(v, r.stem, mode, px, marked, tall=26) for v, r, marked in zip((a, b), (one, two), marks)]
-    left, right = (v.record["seconds"]["total"] for v in (a, b))
+    left, right = (sum(r.trace["seconds"].values()) for r in (one, two))
     agreement = [("same cells", f"{len(same):,} of {max(len(first), len(second)):,}"), ("same text in them", f"{len(texts):,} of {len(same):,}")]
     counts = [("cells, left", f"{len(first):,}"), ("cells, right", f"{len(second):,}")]
-    return figures[0], figures[1], [*(agreement if one_picture else counts), ("time, right ÷ left", f"{right / left:.2f}×")]
+    return figures[0], figures[1], [*(agreement if one_picture else counts), ("reading time, right ÷ left", f"{right / left:.2f}×")]
 
 
 def _alike(a: dict, b: dict) -> bool:

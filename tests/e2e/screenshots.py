@@ -1,0 +1,67 @@
+"""Takes the README's pictures from the running studio: `python -m tests.e2e.screenshots` (needs Chromium)."""
+
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.conftest import chromium_path
+from tests.e2e.conftest import FLAGS
+from tests.e2e.pages import open_table, read, settled, wait_for_run
+from tests.e2e.server import ROOT, Studio
+
+OUT = ROOT / "assets" / "screenshots"
+
+
+def whole(page: Page, name: str, tallest: int = 1600) -> None:
+    """A picture of the whole page, at most `tallest` pixels."""
+    settled(page)
+    page.wait_for_timeout(1200)
+    size = page.viewport_size
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": size["width"], "height": min(tallest, max(size["height"], height + 10))})
+    page.wait_for_timeout(900)
+    page.screenshot(path=OUT / f"{name}.png")
+    page.set_viewport_size(size)
+
+
+def tour(page: Page, url: str) -> None:
+    """Gallery, the photograph read, what happened, two runs compared."""
+    page.goto(url)
+    page.get_by_role("heading", name="Tables from pictures").wait_for()
+    whole(page, "gallery")
+    open_table(page, url)
+    before = page.url
+    page.get_by_text("Photo", exact=True).click()
+    wait_for_run(page, before)
+    whole(page, "table")
+    page.get_by_text("What happened").click()
+    page.get_by_role("heading", name="The same labelling").wait_for()
+    whole(page, "what-happened", tallest=3400)
+    page.get_by_text("None", exact=True).click()
+    read(page)
+    page.get_by_text("Compare", exact=True).last.click()
+    whole(page, "compare")
+
+
+def main() -> None:
+    """Light at laptop size, dark at projector size, and a phone."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as kinds, tempfile.TemporaryDirectory() as home:
+        browser = kinds.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+        light = Studio(Path(home))
+        tour(browser.new_page(viewport={"width": 1440, "height": 900}), light.url)
+        phone = browser.new_page(viewport={"width": 420, "height": 900})
+        open_table(phone, light.url)
+        whole(phone, "phone", tallest=2600)
+        light.stop()
+        dark = Studio(Path(home), "--theme", "dark", "--mode", "projector")
+        page = browser.new_page(viewport={"width": 1920, "height": 1080})
+        open_table(page, dark.url)
+        whole(page, "dark-projector", tallest=1400)
+        dark.stop()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
