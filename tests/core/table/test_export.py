@@ -80,7 +80,8 @@ def test_an_abstention_has_no_cells_and_round_trips():
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"image": 3}',
-                                  '{"image":{"name":"a","width":1,"height":1},"engine":"e","abstained":false,"reason":"","rows":1,"cols":2,"cells":[{"row":0,"col":0,"rowspan":1,"colspan":1,"box":null,"text":"","confidence":null}]}'])
+                                  '{"image":{"name":"a","width":1,"height":1},"engine":"e","abstained":false,"reason":"",'
+                                  '"rows":1,"cols":2,"cells":[{"row":0,"col":0,"rowspan":1,"colspan":1,"box":null,"text":"","confidence":null}]}'])
 def test_other_json_is_refused(text):
     with pytest.raises(InputError):
         from_json(text)
