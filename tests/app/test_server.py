@@ -1,5 +1,6 @@
 """The server as a process: port first, then ready; nothing looked up; plain refusals; a quick and clean end."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from websockets.sync.client import connect
 
 from app import server
 from tests.app.studio import Studio, free_port
+from tests.app.ws_client import Visitor
 
 ROOT = Path(__file__).resolve().parents[2]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -28,6 +30,11 @@ def gone(pids, seconds=15) -> bool:
     while any(map(alive, pids)) and time.monotonic() < end:
         time.sleep(0.05)
     return not any(map(alive, pids))
+
+
+async def first_page(url):
+    async with Visitor(url) as visitor:
+        return await visitor.run()
 
 
 def test_the_port_opens_before_the_widgets_are_there(tmp_path):
@@ -45,6 +52,8 @@ def test_the_port_opens_before_the_widgets_are_there(tmp_path):
         assert said["ready"] and said["loading"] == [] and said["failed"] == {}
         with urllib.request.urlopen(f"{fresh.url}/widgets/table/", timeout=20) as widget:
             assert widget.status == 200
+        home = asyncio.run(first_page(fresh.url))
+        assert home.ok and home.shows("#4CC3D6") and not home.shows("#00707F")  # a projector is dark
         assert fresh.log.read_text().strip() == f"Vitrine is at {fresh.url}"
         assert {host for _, host in fresh.spied()} <= {"127.0.0.1", "localhost", "::1", "None", ""}
     finally:
