@@ -103,5 +103,5 @@ def fallback_notice() -> None:
     from cython_ext import BACKEND
 
     if BACKEND != "compiled":
-        st.warning("**Running without the compiled kernels.** Results are the same, slower; large pictures are capped. "
-                   "A C compiler and the next start of launch.py bring them back.", icon=":material/build:")
+        st.warning("**Running without the compiled kernels.** The NumPy twins stand in: the results are the same, finding regions takes longer. "
+                   "Install a C compiler and start launch.py again to have them back.", icon=":material/build:")
