@@ -157,7 +157,9 @@ class Section:
 
 
 def as_text(section: Section) -> str:
-    """The section as aligned columns."""
+    """The section as aligned columns; "none" where it has no row."""
+    if not section.rows:
+        return f"{section.title}\n  ({section.note})\n  none\n"
     heads = list(dict.fromkeys(name for row in section.rows for name in row))
     body = [[_cell(row.get(name)) for name in heads] for row in section.rows]
     widths = [max(map(len, column)) for column in zip(heads, *body)]

@@ -17,7 +17,7 @@ from tests.bench.table import structure
 from tests.bench.table.labelling import drawn_mask
 from tests.bench.table.pictures import load_pictures
 from tests.bench.table.reading import error_rate, levenshtein
-from tests.bench.table.structure import Score, Scores, figures, from_boxes, headline, largest_table, speed_rows
+from tests.bench.table.structure import Score, Scores, figures, from_boxes, headline, largest_table, speed_rows, wrong_rows
 
 DATA = Path(os.environ.get("VITRINE_DATA") or ROOT.parent / "shared" / "data")
 has_pictures = pytest.mark.skipif(not (DATA / "tables" / "wiki_rendered" / "cells.jsonl").is_file(), reason="tables/wiki_rendered is not in the data folder")
@@ -58,6 +58,13 @@ def test_the_headline_is_ours_on_ruled_pictures_only():
     assert headline(scores) == {"teds_struct": 75.0, "struct100": 50.0, "n": 2}
     assert headline(scores[2:]) is None
     assert [(row["name"], row["ours / rival"].median) for row in speed_rows(scores)] == [("ruled", 0.5), ("all others", 0.5)]
+
+
+def test_our_faults_are_named_worst_first():
+    nan = float("nan")
+    made = [("a", "grid", 1.0), ("b", "grid", 0.5), ("c", "dark", nan), ("d", "plain", nan), ("e", "plain", 0.25), ("f", "lines", 1.0)]
+    rows = wrong_rows([Scores(style, {"ours": Score(value, 0.1)}, name) for name, style, value in made])
+    assert [row["name"] for row in rows] == ["c", "e", "b"]
 
 
 def test_error_rate_counts_edits_over_the_truth():
@@ -133,7 +140,7 @@ def test_a_quick_run_has_every_section(tmp_path):
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "figures.json").read_text(encoding="utf8"))
     rows = {section["key"]: section["rows"] for section in report["sections"]}
-    assert set(rows) == {"structure", "structure_speed", "labelling", "labelling_same", "ocr", "whole", "teds_speed"}
+    assert set(rows) == {"structure", "structure_wrong", "structure_speed", "labelling", "labelling_same", "ocr", "whole", "teds_speed"}
     assert report["headline"]["n"] == 4 and report["headline"]["teds_struct"] > 50
     assert rows["structure"][-1] == {"name": "img2table", "reason": "skipped: left out (--no-rival)."}
     assert all(row["same"] == row["masks"] == 28 for row in rows["labelling_same"])

@@ -35,10 +35,11 @@ class Scores:
 
     style: str
     sides: dict[str, Score] = field(default_factory=dict)
+    name: str = ""
 
 
 def structure_sections(pictures: Sequence[TablePicture], options: Namespace, versions: dict) -> Iterator[tuple[Section, dict | None]]:
-    """Scores by style with the headline figures, then the ratios of CPU time."""
+    """Scores by style with the headline figures, what we got wrong by name, then the ratios of CPU time."""
     quality = Section("structure", "Structure by style", NOTE)
     speed = Section("structure_speed", "Structure, CPU time", "read_regions on the decoded picture against extract_tables without OCR on the decoded picture")
     if not pictures:
@@ -47,7 +48,7 @@ def structure_sections(pictures: Sequence[TablePicture], options: Namespace, ver
     worker, reason = start_rival(options)
     try:
         scores, lost = measure(pictures, worker, repeats=1 if options.quick else 2)
-        versions |= worker.hello["versions"] | {"opencv (img2table)": worker.hello["versions"]["opencv-contrib-python"]} if worker else {}
+        versions |= {f"img2table's {name}": version for name, version in worker.hello["versions"].items()} if worker else {}
     finally:
         if worker:
             worker.__exit__()
@@ -56,6 +57,7 @@ def structure_sections(pictures: Sequence[TablePicture], options: Namespace, ver
     for section in (quality, speed):
         section.rows += [{"name": "img2table", "reason": f"skipped: {why}"} for why in (reason, lost) if why]
     yield quality, headline(scores)
+    yield Section("structure_wrong", "Structure, our own faults", "ruled pictures not exactly right, others answered wrongly", wrong_rows(scores)), None
     yield speed, None
 
 
@@ -97,7 +99,7 @@ def _one(picture: TablePicture, worker: Worker | None, repeats: int, turned: boo
         for name in list(calls)[::-1 if turned else 1]:
             answers[name].append(calls[name]())
     sides = {name: Score(_struct(timed[0][0], picture.true), min(seconds for _, seconds in timed)) for name, timed in answers.items()}
-    return Scores(picture.style, sides)
+    return Scores(picture.style, sides, picture.path.name)
 
 
 def _ours(picture: TablePicture) -> tuple[Table | None, float]:
@@ -162,6 +164,13 @@ def quality_rows(scores: Sequence[Scores]) -> list[dict]:
     groups["all"] = list(scores)
     return [{"name": name, "side": side, "n": len(group), **figures([s.sides[side].score for s in group if side in s.sides])}
             for name, group in groups.items() if group for side in group[0].sides]
+
+
+def wrong_rows(scores: Sequence[Scores]) -> list[dict]:
+    """Our pictures that are not as they should be, the worst first."""
+    ours = [(s, s.sides["ours"].score) for s in scores]
+    faults = [(s, score) for s, score in ours if score != 1 and (s.style in RULED or not np.isnan(score))]
+    return [{"name": s.name, "style": s.style, "TEDS-struct": 100 * score} for s, score in sorted(faults, key=lambda fault: np.nan_to_num(fault[1]))]
 
 
 def speed_rows(scores: Sequence[Scores]) -> list[dict]:
