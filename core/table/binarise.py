@@ -16,11 +16,13 @@ NOISE_MARGIN = 4.0
 NOISE_ROWS = 256
 """Rows on which the noise is measured; more do not change the median."""
 GLYPH_SIDE = 3
-"""Specks whose longer side is under this are no glyphs, at any resolution a person can read."""
+"""Specks and dashes lower than this many pixels are no glyphs, at any resolution a person can read."""
 WORD_ASPECT, UPRIGHT_ASPECT = 20.0, 6.0
 """Wider than this many heights, or higher than this many widths, is a rule and no word or glyph to measure."""
 JOINED_ASPECT, JOINED_SHARE = 2.5, 0.75
 """Wider than so many heights, several letters are joined; capitals are about this share of the height from ascender to descender."""
+LARGEST_WEIGHT = 3.0
+"""A piece counts by its width, as it may be a word, but for no more than this many median heights: long pieces may be text stuck to rules."""
 NEAR_MEDIAN = 2.0
 """Heights within this factor of the median are letters of the table's text; dots are smaller, pieces of rules and headings larger."""
 TALL_QUANTILE = 0.75
@@ -72,7 +74,7 @@ def glyph_boxes(ink: np.ndarray) -> np.ndarray:
     """int32[n,5] x, y, width, height, area of the connected pieces of ink that can be glyphs or broken or joined pieces of them."""
     pieces = label_regions(np.ascontiguousarray(ink), 8)
     width, height = pieces[:, 2], pieces[:, 3]
-    glyph = (np.maximum(width, height) >= GLYPH_SIDE) & (width <= WORD_ASPECT * height) & (height <= UPRIGHT_ASPECT * width + GLYPH_SIDE)
+    glyph = (height >= GLYPH_SIDE) & (width <= WORD_ASPECT * height) & (height <= UPRIGHT_ASPECT * width + GLYPH_SIDE)
     return pieces[glyph & (height * 3 <= ink.shape[0] + 30)]
 
 
@@ -89,6 +91,7 @@ def text_height(glyphs: np.ndarray, shape: tuple[int, int]) -> float:
         return float(np.clip(min(shape) * FALLBACK_TEXT_SHARE, 6, 40))
     width, height = glyphs[:, 2].astype(np.float64), glyphs[:, 3].astype(np.float64)
     height = np.where(width > JOINED_ASPECT * height, JOINED_SHARE * height, height)
-    middle = weighted_quantile(height, width, 0.5)
+    weight = np.minimum(width, LARGEST_WEIGHT * np.median(height))
+    middle = weighted_quantile(height, weight, 0.5)
     near = (height >= middle / NEAR_MEDIAN) & (height <= middle * NEAR_MEDIAN)
-    return max(LEAST_TEXT_HEIGHT, weighted_quantile(height[near], width[near], TALL_QUANTILE))
+    return max(LEAST_TEXT_HEIGHT, weighted_quantile(height[near], weight[near], TALL_QUANTILE))

@@ -8,6 +8,7 @@ import numpy as np
 
 from core.exhibit import Progress, silent
 from core.table.binarise import binarise, glyph_boxes, noise_level, text_height, to_grey
+from core.table.dashes import with_dashes
 from core.table.deskew import estimate_skew, straighten
 from core.table.grid import Lattice, confidences, has_stray_rule, lattice_of, split_narrow_cells, table_of
 from core.table.labelling import label_regions
@@ -260,15 +261,22 @@ def _search(rules: Rules, binary: np.ndarray, text_height: float, clock: _Clock,
 
 
 def _search_all(working: np.ndarray, binary: np.ndarray, text_height: float, noise: float, clock: _Clock) -> _Found:
-    """Look between the rules as they are; where that gives no table, with the outer sides closed. The first reading that holds, or the first of all."""
+    """Look between the rules as they are; where that gives no table, with open outer sides closed, then with dashed rules drawn through.
+
+    The first reading that holds, or the first of all.
+    """
     rules = find_rules(working, text_height, noise)
     clock.lap("rules")
-    found = _search(rules, binary, text_height, clock)
-    if not found.why:
-        return found
-    closed = close_open_sides(rules, text_height)
-    second = found if closed is None else _search(closed, binary, text_height, clock, inferred=True)
-    return found if second.why else second
+    first = _search(rules, binary, text_height, clock)
+    if not first.why:
+        return first
+    for change, inferred in ((lambda: close_open_sides(rules, text_height), True), (lambda: with_dashes(rules, working, binary, text_height), False)):
+        changed = change()
+        clock.lap("rules")
+        found = first if changed is None else _search(changed, binary, text_height, clock, inferred)
+        if not found.why:
+            return found
+    return first
 
 
 def read_regions(rgb: np.ndarray, progress: Progress = silent) -> RegionReading:

@@ -31,12 +31,6 @@ BRIDGED_GAP = 0.5
 its inside stays one region."""
 LEAST_FRAME = 2.0
 """Text heights that connected rules are wide and high at least: a row of cells is, the outline of a blurred word is not."""
-DASH_RUN = 3.0
-"""Shortest dashed or dotted rule, in text heights: punctuation is shorter."""
-DASH_GAP = 0.9
-"""Widest gap between two dashes, in text heights."""
-DASH_COVER = 0.28
-"""Least share of a dashed rule that is drawn."""
 
 
 @dataclass(frozen=True)

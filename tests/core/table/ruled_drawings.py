@@ -130,11 +130,11 @@ def _draw_border(pen, cell: Place, xs, ys, style: Style, rows: int, cols: int, b
     end = band - 1
     if style.frame or r > 0:
         _rule(pen, style, x0, y0, x1 + end, y0)
-    if style.frame or r + rs < rows:
-        _rule(pen, style, x0, y1, x1 + end, y1)
     if style.frame or c > 0:
         _rule(pen, style, x0, y0, x0, y1 + end)
-    if style.frame or c + cs < cols:
+    if style.frame and r + rs == rows:
+        _rule(pen, style, x0, y1, x1 + end, y1)
+    if style.frame and c + cs == cols:
         _rule(pen, style, x1, y0, x1, y1 + end)
 
 
