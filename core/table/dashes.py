@@ -34,10 +34,16 @@ BEAT_TOLERANCE = 0.2
 
 @dataclass(frozen=True)
 class Dashes:
-    """Dashed runs along the rows: box int[n,4] is x0, y0, x1, y1; beat float[n] is the usual step from dash to dash in pixels, 0 where there is none."""
+    """Runs along the rows.
+
+    box     int[n,4]: x0, y0, x1, y1
+    beat    float[n]: usual step from dash to dash in pixels, 0 where there is none
+    beside  float[n]: share of the run that has ink right above or below it
+    """
 
     box: np.ndarray
     beat: np.ndarray
+    beside: np.ndarray
 
 
 def thin_strokes(grey: np.ndarray, text_height: float, polarity: int) -> np.ndarray:
@@ -59,13 +65,19 @@ def beat_of(profile: np.ndarray) -> float:
     return usual if (np.abs(steps - usual) <= 1 + 0.1 * usual).mean() >= EVEN_SHARE else 0.0
 
 
-def dashed_runs(strokes: np.ndarray, text_height: float) -> Dashes:
-    """Runs of thin strokes uint8[H,W] along the rows, with their beats."""
+def dashed_runs(strokes: np.ndarray, text_height: float) -> np.ndarray:
+    """int[n,4]: x0, y0, x1, y1 of the runs of thin strokes uint8[H,W] along the rows, breaks between them closed."""
     joined = cv2.morphologyEx(strokes, cv2.MORPH_CLOSE, row_element(DASH_GAP * text_height))
     runs = label_regions(cv2.morphologyEx(joined, cv2.MORPH_OPEN, row_element(SHORT * text_height)), 8)
     runs = runs[runs[:, 3] <= max(3.0, THICKNESS * text_height) + 1]
-    box = np.stack([runs[:, 0], runs[:, 1], runs[:, 0] + runs[:, 2], runs[:, 1] + runs[:, 3]], axis=1)
-    return Dashes(box, np.array([beat_of(strokes[y0:y1, x0:x1].max(axis=0)) for x0, y0, x1, y1 in box]))
+    return np.stack([runs[:, 0], runs[:, 1], runs[:, 0] + runs[:, 2], runs[:, 1] + runs[:, 3]], axis=1)
+
+
+def measure_runs(box: np.ndarray, strokes: np.ndarray, ink: np.ndarray, text_height: float) -> Dashes:
+    """Beat and surroundings of the runs int[n,4]."""
+    beat = np.array([beat_of(strokes[y0:y1, x0:x1].max(axis=0)) for x0, y0, x1, y1 in box])
+    beat[beat > LONGEST_BEAT * text_height] = 0.0
+    return Dashes(box, beat, np.array([ink_beside(b, ink, text_height) if even else 1.0 for b, even in zip(box, beat, strict=True)]))
 
 
 def ink_beside(box: np.ndarray, ink: np.ndarray, text_height: float) -> float:
@@ -78,26 +90,31 @@ def ink_beside(box: np.ndarray, ink: np.ndarray, text_height: float) -> float:
 
 def dashed_rules(grey: np.ndarray, ink: np.ndarray, text_height: float) -> np.ndarray:
     """int[n,4]: x0, y0, x1, y1 of the dashed and dotted rules along the rows of uint8[H,W], dark or light; ink uint8[H,W] is the binary picture."""
-    found = []
-    for polarity in (1, -1):
-        dashes = dashed_runs(thin_strokes(grey, text_height, polarity), text_height)
-        even = (dashes.beat > 0) & (dashes.beat <= LONGEST_BEAT * text_height)
-        beside = np.array([ink_beside(box, ink, text_height) if ok else 1.0 for box, ok in zip(dashes.box, even, strict=True)])
-        even &= beside <= INK_BESIDE
-        long = even & (dashes.box[:, 2] - dashes.box[:, 0] >= LONG * text_height)
-        if long.any():
-            beat = float(np.median(dashes.beat[long]))
-            alike = even & (np.abs(dashes.beat - beat) <= max(1.0, BEAT_TOLERANCE * beat))
-            on_line = (np.abs(dashes.box[:, 1][:, None] - dashes.box[long, 1][None, :]) <= SAME_LINE).any(axis=1)
-            found.append(dashes.box[alike & (on_line | (beside <= FREE_INK))])
-    return np.concatenate(found) if found else np.zeros((0, 4), int)
+    found = [_rules_of_polarity(thin_strokes(grey, text_height, polarity), ink, text_height) for polarity in (1, -1)]
+    return np.concatenate(found)
+
+
+def _rules_of_polarity(strokes: np.ndarray, ink: np.ndarray, text_height: float) -> np.ndarray:
+    """int[n,4]: the long dashed runs among thin strokes, and the short ones that keep their beat; the long ones are sought first, as most pictures have none."""
+    box = dashed_runs(strokes, text_height)
+    is_long = box[:, 2] - box[:, 0] >= LONG * text_height
+    long = measure_runs(box[is_long], strokes, ink, text_height)
+    sure = (long.beat > 0) & (long.beside <= INK_BESIDE)
+    if not sure.any():
+        return box[:0]
+    usual = float(np.median(long.beat[sure]))
+    runs = measure_runs(box, strokes, ink, text_height)
+    alike = (runs.beat > 0) & (np.abs(runs.beat - usual) <= max(1.0, BEAT_TOLERANCE * usual))
+    on_line = (np.abs(box[:, 1][:, None] - long.box[sure, 1][None, :]) <= SAME_LINE).any(axis=1)
+    return box[alike & (runs.beside <= np.where(on_line, INK_BESIDE, FREE_INK))]
 
 
 def with_dashes(rules: Rules, grey: np.ndarray, ink: np.ndarray, text_height: float) -> Rules | None:
-    """The rules with dashed and dotted ones of the straightened picture uint8[H,W] drawn through; None where there are none."""
-    level, upright = dashed_rules(grey, ink, text_height), dashed_rules(cv2.transpose(grey), cv2.transpose(ink), text_height)
-    if len(level) + len(upright) == 0:
+    """The rules with dashed and dotted ones of the straightened picture uint8[H,W] drawn through; None where no level one is dashed."""
+    level = dashed_rules(grey, ink, text_height)
+    if len(level) == 0:
         return None
+    upright = dashed_rules(cv2.transpose(grey), cv2.transpose(ink), text_height)
     mask, evidence = rules.mask.copy(), rules.evidence.copy()
     end = max(1, round(DASH_GAP * text_height / 2))
     for x0, y0, x1, y1 in level:

@@ -18,7 +18,7 @@ NARROW_CELL, LOW_CELL = 1.7, 1.0
 """Cells narrower, or lower, than this many text heights may be cut by short rules: one letter and its margins are wider, a line of text is higher."""
 CUT_INSET = 2
 """Pixels next to the neighbouring rules that a short rule need not be seen in."""
-STRAY_COVER = 0.5
+STRAY_COVER = 0.25
 """A grid line drawn over this share of its way through a cell, and yet not closing it, is a rule that the grid does not explain."""
 STRAY_RUN = 2.5
 """Text heights that such a line is drawn over at least: a letter is not."""

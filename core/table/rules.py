@@ -29,7 +29,7 @@ CERTAIN_RUN = 2.5
 BRIDGED_GAP = 0.5
 """Breaks bridged between two such runs on one line, in text heights: a letter that touches the rule. A rule thicker than this is not bridged over, so that
 its inside stays one region."""
-LEAST_FRAME = 2.0
+LEAST_FRAME = 1.6
 """Text heights that connected rules are wide and high at least: a row of cells is, the outline of a blurred word is not."""
 
 
