@@ -21,6 +21,8 @@ WORD_ASPECT, UPRIGHT_ASPECT = 20.0, 6.0
 """Wider than this many heights, or higher than this many widths, is a rule and no word or glyph to measure."""
 JOINED_ASPECT, JOINED_SHARE = 2.5, 0.75
 """Wider than so many heights, several letters are joined; capitals are about this share of the height from ascender to descender."""
+FRAME_FILL = 0.2
+"""A wide piece that fills less than this share of its box is a row of empty boxes and not a word."""
 LARGEST_WEIGHT = 3.0
 """A piece counts by its width, as it may be a word, but for no more than this many median heights: long pieces may be text stuck to rules."""
 NEAR_MEDIAN = 2.0
@@ -75,7 +77,8 @@ def glyph_boxes(ink: np.ndarray) -> np.ndarray:
     pieces = label_regions(np.ascontiguousarray(ink), 8)
     width, height = pieces[:, 2], pieces[:, 3]
     glyph = (height >= GLYPH_SIDE) & (width <= WORD_ASPECT * height) & (height <= UPRIGHT_ASPECT * width + GLYPH_SIDE)
-    return pieces[glyph & (height * 3 <= ink.shape[0] + 30)]
+    frame = (width > JOINED_ASPECT * height) & (pieces[:, 4] < FRAME_FILL * width.astype(np.int64) * height)
+    return pieces[glyph & ~frame & (height * 3 <= ink.shape[0] + 30)]
 
 
 def weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:

@@ -14,12 +14,14 @@ LEAST_CONTRAST = 16
 """Grey levels between a dash and the paper; dashes give less evidence than a rule, so they must be clearer."""
 DASH_GAP = 0.6
 """Widest gap between two dashes, in text heights."""
-LONG, SHORT = 3.0, 1.2
+LONG, SHORT = 4.5, 1.2
 """Text heights: a dashed rule shows its beat on a long run; shorter ones count with the beat of the long ones."""
 EVEN_SHARE = 0.7
 """Share of the steps from dash to dash that must be the usual step, give or take a pixel and a tenth; crossings disturb the others."""
 LEAST_DASHES = 3
 """Dashes in a run without which there is no beat."""
+LEAST_LONG = 2
+"""Long dashed rules without which there is no dashed table."""
 SAME_LINE = 2
 """Pixels by which a short run may lie off the line of a long one."""
 INK_BESIDE = 0.7
@@ -55,14 +57,25 @@ def thin_strokes(grey: np.ndarray, text_height: float, polarity: int) -> np.ndar
     return np.greater(ridge, LEAST_CONTRAST).view(np.uint8)
 
 
-def beat_of(profile: np.ndarray) -> float:
-    """The usual step between the starts of the dashes in a run bool[n], in pixels; 0 where the steps are not even."""
-    starts = np.flatnonzero(np.diff(profile.astype(np.int8), prepend=0) == 1)
-    if len(starts) < LEAST_DASHES:
-        return 0.0
-    steps = np.diff(starts)
-    usual = float(np.median(steps))
-    return usual if (np.abs(steps - usual) <= 1 + 0.1 * usual).mean() >= EVEN_SHARE else 0.0
+def beats(box: np.ndarray, strokes: np.ndarray) -> np.ndarray:
+    """float[n]: the usual step between the starts of the dashes in each run int[n,4] of uint8[H,W], in pixels, 0 where the steps are not even.
+
+    All runs are laid end to end and measured at once, as a page of text has hundreds of them.
+    """
+    count = len(box)
+    length = box[:, 2] - box[:, 0]
+    run = np.repeat(np.arange(count), length)
+    offset = np.arange(len(run)) - np.repeat(np.cumsum(length) - length, length)
+    drawn = strokes[((box[:, 1] + box[:, 3] - 1) // 2)[run], box[run, 0] + offset] > 0
+    starts = np.flatnonzero(drawn & (~np.concatenate([[False], drawn[:-1]]) | (offset == 0)))
+    same = run[starts[1:]] == run[starts[:-1]]
+    step, owner = np.diff(starts)[same], run[starts[1:]][same]
+    steps = np.bincount(owner, minlength=count)
+    usual = np.zeros(count)
+    measured = steps >= LEAST_DASHES - 1
+    usual[measured] = step[np.lexsort((step, owner))][(np.cumsum(steps) - steps + steps // 2)[measured]]
+    even = np.bincount(owner, weights=np.abs(step - usual[owner]) <= 1 + 0.1 * usual[owner], minlength=count) / np.maximum(steps, 1)
+    return np.where(measured & (even >= EVEN_SHARE), usual, 0.0)
 
 
 def dashed_runs(strokes: np.ndarray, text_height: float) -> np.ndarray:
@@ -75,7 +88,7 @@ def dashed_runs(strokes: np.ndarray, text_height: float) -> np.ndarray:
 
 def measure_runs(box: np.ndarray, strokes: np.ndarray, ink: np.ndarray, text_height: float) -> Dashes:
     """Beat and surroundings of the runs int[n,4]."""
-    beat = np.array([beat_of(strokes[y0:y1, x0:x1].max(axis=0)) for x0, y0, x1, y1 in box])
+    beat = beats(box, strokes)
     beat[beat > LONGEST_BEAT * text_height] = 0.0
     return Dashes(box, beat, np.array([ink_beside(b, ink, text_height) if even else 1.0 for b, even in zip(box, beat, strict=True)]))
 
@@ -100,7 +113,7 @@ def _rules_of_polarity(strokes: np.ndarray, ink: np.ndarray, text_height: float)
     is_long = box[:, 2] - box[:, 0] >= LONG * text_height
     long = measure_runs(box[is_long], strokes, ink, text_height)
     sure = (long.beat > 0) & (long.beside <= INK_BESIDE)
-    if not sure.any():
+    if sure.sum() < LEAST_LONG:
         return box[:0]
     usual = float(np.median(long.beat[sure]))
     runs = measure_runs(box, strokes, ink, text_height)
