@@ -1,5 +1,6 @@
 """What every benchmark shares: interleaved CPU timing, ratios with their spread, rivals in environments of their own, and the printed report."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -131,7 +132,8 @@ class Worker:
         return self
 
     def __exit__(self, *_) -> None:
-        self.process.stdin.close()
+        with contextlib.suppress(OSError):       # a process that has died cannot take what is still in the pipe
+            self.process.stdin.close()
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
