@@ -51,7 +51,7 @@ class Visitor:
         self.url, self.host = url, urlsplit(url).netloc
         self.cookies: dict[str, str] = {}
         self.session_id, self._socket = "", None
-        self._widgets: dict[str, WidgetState] = {}
+        self._page, self._widgets = "", {}
 
     async def __aenter__(self) -> "Visitor":
         await asyncio.to_thread(self.request, "GET", "/")
@@ -82,7 +82,9 @@ class Visitor:
 
     async def run(self, page: str = "", timeout: float = 60.0) -> ScriptRun:
         """Run a page ("" is the home page) with the widgets set so far, to the end of the script."""
-        message = BackMsg()
+        if page != self._page:
+            self._widgets.clear()  # as a browser: widgets of the page that was left are gone
+        self._page, message = page, BackMsg()
         message.rerun_script.page_name = page
         message.rerun_script.widget_states.widgets.extend(self._widgets.values())
         begun = time.perf_counter()
