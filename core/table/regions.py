@@ -37,6 +37,8 @@ STICK_OUT = 1.2
 """Text heights by which rules may go on beyond the closed cells; an open cell is wider."""
 INFERRED_CONFIDENCE = 0.8
 """Confidence is scaled by this where outer rules had to be inferred."""
+RULE_RIM = 0.2
+"""Text heights around a rule in which ink is taken for its soft rim and not for text."""
 LEAST_COVER = 0.6
 """Mean confidence under which the common lines of the cells do not follow their rules: what was closed is no grid."""
 NO_CELLS = "No closed cells were found: the rules of this picture, if it has any, do not meet around its cells."
@@ -228,7 +230,7 @@ def _judge(lattice: Lattice, binary: np.ndarray, rules: Rules, text_height: floa
         return ONE_COLUMN
     if has_stray_rule(lattice, rules.evidence, text_height) or confidences(lattice, rules.evidence).mean() < LEAST_COVER:
         return OPEN_CELLS
-    margin = 2 * edge_reach(text_height) + 1
+    margin = 2 * max(edge_reach(text_height), round(RULE_RIM * text_height)) + 1
     ink = cv2.subtract(binary, cv2.dilate(rules.mask, np.ones((margin, margin), np.uint8)))
     text = text_in_cells(lattice, label_regions(ink, 8), text_height)
     if rows_are_unruled(lattice, lines_per_cell(text, len(lattice.places), text_height)):
