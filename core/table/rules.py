@@ -7,7 +7,6 @@ import numpy as np
 
 from core.table.binarise import level_quantile
 from core.table.labelling import label_regions
-from cython_ext import long_runs, straight_runs
 
 LEAST_CONTRAST = 6.0
 """Grey levels across an edge that are still a rule; styles draw rules as faint as 10 levels on a filled header."""
@@ -50,12 +49,7 @@ class Rules:
 
 def row_element(length: float) -> np.ndarray:
     """A structuring element of one row and an odd number of columns of about `length`."""
-    return np.ones((1, 2 * half_window(length) + 1), np.uint8)
-
-
-def half_window(length: float) -> int:
-    """Half of a window of an odd number of pixels of about `length`: it reaches so many to either side."""
-    return int(round(length / 2))
+    return np.ones((1, 2 * int(round(length / 2)) + 1), np.uint8)
 
 
 def edge_reach(text_height: float) -> int:
@@ -82,24 +76,26 @@ def edge_strengths(grey: np.ndarray, reach: int, noise: float) -> tuple[np.ndarr
     return cv2.subtract(below, above), cv2.subtract(above, below)
 
 
-def runs_along_rows(strength: np.ndarray, text_height: float, contrast: float, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def straight_runs(strength: np.ndarray, text_height: float, contrast: float, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """uint8[H,W] three times, 0/1: runs along the rows with the breaks between them bridged, the unbroken runs alone, and every edge."""
-    mask, unbroken, strong = (np.empty_like(strength) for _ in range(3))
-    straight_runs(strength, int(contrast), int(round(256 * share)), half_window(text_height), half_window(RULE_RUN * text_height),
-                  half_window(2 * FAINT_END * text_height), half_window(BRIDGED_GAP * text_height), mask, unbroken, strong)
-    return mask, unbroken, strong
+    beside = cv2.dilate(strength, row_element(text_height))
+    limit = np.maximum(np.uint8(contrast), cv2.convertScaleAbs(beside, alpha=share))
+    strong = np.greater(strength, limit).view(np.uint8)
+    unbroken = cv2.morphologyEx(strong, cv2.MORPH_OPEN, row_element(RULE_RUN * text_height))
+    faint = np.greater(strength, np.uint8(contrast)).view(np.uint8)
+    unbroken |= cv2.dilate(unbroken, row_element(2 * FAINT_END * text_height)) & faint
+    return cv2.morphologyEx(unbroken, cv2.MORPH_CLOSE, row_element(BRIDGED_GAP * text_height)), unbroken, strong
 
 
 def horizontal_rules(grey: np.ndarray, text_height: float, noise: float, share: float) -> Rules:
     """Rules along the rows of uint8[H,W]; both sides of a thin rule are joined to one band."""
     reach = edge_reach(text_height)
     contrast = min(250.0, max(LEAST_CONTRAST, NOISE_MARGIN * noise * (0.7 if noise > SMOOTHED_NOISE else 1.4)))
-    sides = [runs_along_rows(s, text_height, contrast, share) for s in edge_strengths(grey, reach, noise)]
+    sides = [straight_runs(s, text_height, contrast, share) for s in edge_strengths(grey, reach, noise)]
     across = np.ones((2 * reach + 1, 1), np.uint8)
     mask, evidence, hints = (cv2.morphologyEx(cv2.bitwise_or(a, b), cv2.MORPH_CLOSE, across) for a, b in zip(*sides, strict=True))
-    certain = np.empty_like(mask)
-    long_runs(mask, half_window(CERTAIN_RUN * text_height), reach, certain)
-    return Rules(cv2.bitwise_or(mask, certain), evidence, hints)
+    certain = cv2.morphologyEx(mask, cv2.MORPH_OPEN, row_element(CERTAIN_RUN * text_height))
+    return Rules(cv2.bitwise_or(mask, cv2.dilate(certain, row_element(2 * reach))), evidence, hints)
 
 
 def without_loose_strokes(mask: np.ndarray, text_height: float) -> np.ndarray:
