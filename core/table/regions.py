@@ -170,7 +170,7 @@ def describe_regions(regions: np.ndarray, reason: np.ndarray, to_input: np.ndarr
 
 
 class _Clock:
-    """CPU-independent stage times: `lap(name)` books the seconds since the last lap."""
+    """Wall-clock times of the stages: `lap(name)` books the seconds since the last lap."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
