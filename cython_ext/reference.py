@@ -2,7 +2,8 @@
 
 import numpy as np
 
-KERNELS = {"labelling": ("label_regions", "label_regions_bfs"), "tree_distance": ("rename_costs", "tree_distance")}
+KERNELS = {
+    "labelling": ("label_regions", "label_regions_bfs"), "rule_runs": ("edge_runs", "long_runs"), "tree_distance": ("rename_costs", "tree_distance")}
 """Compiled module -> the kernels it holds."""
 
 
@@ -171,3 +172,83 @@ def _subtree_distances(leftmost_a, leftmost_b, costs, i, j, trees):
         forests[row + 1] = np.minimum.accumulate(best - place) + place
         if leftmost_a[a] == first_a:
             trees[a, first_b:j + 1][whole_b] = forests[row + 1][1:][whole_b]
+
+
+def edge_runs(grey, reach, contrast, share, beside, shortest, grow, bridge, flags):
+    """Straight runs of contrast along the rows of grey uint8[H, W], as bits in flags uint8[H, W].
+
+    The strength of an edge is how much brighter, or darker, the picture is `reach` rows below than `reach` rows above (the picture's own rows go on
+    beyond it); both signs are treated apart and their bits joined:
+    4  strong: above `contrast` and above share / 256 of the strongest within `beside` columns
+    2  unbroken: runs of strong of at least 2 shortest + 1 pixels (at a side of the picture shortest + 1), and what is above `contrast` within `grow` of their ends
+    1  bridged: unbroken with gaps of at most 2 bridge pixels filled (at a side of the picture: bridge)
+    Raises ValueError for flags of another shape, or a contrast or share outside 0..255 and 0..256.
+    """
+    _check_shape(grey, flags)
+    if not (0 <= contrast <= 255 and 0 <= share <= 256):
+        raise ValueError(f"contrast is 0 to 255 and share 0 to 256, not {contrast} and {share}.")
+    rows = np.arange(len(grey))
+    change = grey[np.minimum(rows + reach, len(grey) - 1)].astype(np.int16) - grey[np.maximum(rows - reach, 0)]
+    flags[...] = 0
+    for strength in (change.clip(min=0).astype(np.uint8), (-change).clip(min=0).astype(np.uint8)):
+        faint = strength > contrast
+        strong = faint & (strength > ((_spread(strength, beside).astype(np.int32) * share + 128) >> 8))
+        unbroken = _long(strong, shortest)
+        unbroken |= (_spread(unbroken, grow) > 0) & faint
+        flags |= _bridged(unbroken, bridge) | unbroken << 1 | strong.astype(np.uint8) << 2
+
+
+def _bridged(mask, bridge):
+    """uint8[H, W]: the 0/1 mask with short gaps filled."""
+    row, start, end = _runs(mask == 0)
+    width = mask.shape[1]
+    at_side, empty = (start == 0) | (end == width), (start == 0) & (end == width)
+    short = np.where(at_side, end - start <= bridge, end - start <= 2 * bridge) & ~empty
+    filled = mask.copy()
+    _paint(filled, row[short], start[short], end[short])
+    return filled
+
+
+def long_runs(mask, shortest, grow, out):
+    """Runs of not-zero pixels along the rows of mask uint8[H, W] of at least 2 shortest + 1 pixels, lengthened by `grow` at both ends, as 0/1 into out.
+
+    At a side of the picture shortest + 1 pixels are enough: a run may go on beyond it. Raises ValueError for an out of another shape.
+    """
+    _check_shape(mask, out)
+    out[...] = _spread(_long(mask, shortest), grow)
+
+
+def _check_shape(given, out):
+    if out.shape != given.shape:
+        raise ValueError(f"the output is {out.shape[0]} x {out.shape[1]}, the input {given.shape[0]} x {given.shape[1]}.")
+
+
+def _spread(picture, reach):
+    """uint8[H, W]: the largest value within `reach` columns, by doubling."""
+    height, width = picture.shape
+    wide = np.zeros((height, width + 2 * reach), dtype=np.uint8)
+    wide[:, reach:reach + width] = picture
+    length, window = 1, 2 * reach + 1
+    while length < window:
+        step = min(length, window - length)
+        wide = np.maximum(wide[:, :-step], wide[:, step:])
+        length += step
+    return wide[:, :width]
+
+
+def _long(mask, shortest):
+    """uint8[H, W]: the runs that are long enough, as 0/1."""
+    row, start, end = _runs(mask)
+    width = mask.shape[1]
+    at_side = (start == 0) | (end == width)
+    keep = (end - start >= np.where(at_side, shortest + 1, 2 * shortest + 1)) | ((start == 0) & (end == width))
+    kept = np.zeros(mask.shape, dtype=np.uint8)
+    _paint(kept, row[keep], start[keep], end[keep])
+    return kept
+
+
+def _paint(picture, row, start, end):
+    """Set the stretches [start, end) of the rows to 1."""
+    count = end - start
+    columns = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(start, count)
+    picture[np.repeat(row, count), columns] = 1

@@ -7,6 +7,7 @@ import numpy as np
 
 from core.table.binarise import level_quantile
 from core.table.labelling import label_regions
+from cython_ext import edge_runs, long_runs
 
 LEAST_CONTRAST = 6.0
 """Grey levels across an edge that are still a rule; styles draw rules as faint as 10 levels on a filled header."""
@@ -49,7 +50,12 @@ class Rules:
 
 def row_element(length: float) -> np.ndarray:
     """A structuring element of one row and an odd number of columns of about `length`."""
-    return np.ones((1, 2 * int(round(length / 2)) + 1), np.uint8)
+    return np.ones((1, 2 * half_window(length) + 1), np.uint8)
+
+
+def half_window(length: float) -> int:
+    """Half of a window of an odd number of pixels of about `length`: it reaches so many to either side."""
+    return int(round(length / 2))
 
 
 def edge_reach(text_height: float) -> int:
@@ -67,35 +73,45 @@ def is_soft(grey: np.ndarray) -> bool:
     return level_quantile(one, STRONG_QUANTILE) < SOFT_RATIO * level_quantile(two, STRONG_QUANTILE)
 
 
-def edge_strengths(grey: np.ndarray, reach: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    """uint8[H,W] twice: how much brighter, and how much darker, the picture is `reach` rows below than `reach` rows above."""
-    if noise > SMOOTHED_NOISE:
-        grey = cv2.blur(grey, (2 * reach + 1, 1))
-    padded = cv2.copyMakeBorder(grey, reach, reach, 0, 0, cv2.BORDER_REPLICATE)
-    above, below = padded[: -2 * reach], padded[2 * reach :]
-    return cv2.subtract(below, above), cv2.subtract(above, below)
+BRIDGED, UNBROKEN, STRONG = 1, 2, 4
+"""Bits of the flags that cython_ext.edge_runs gives: a run with its breaks bridged, an unbroken run, any edge however short."""
 
 
-def straight_runs(strength: np.ndarray, text_height: float, contrast: float, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """uint8[H,W] three times, 0/1: runs along the rows with the breaks between them bridged, the unbroken runs alone, and every edge."""
-    beside = cv2.dilate(strength, row_element(text_height))
-    limit = np.maximum(np.uint8(contrast), cv2.convertScaleAbs(beside, alpha=share))
-    strong = np.greater(strength, limit).view(np.uint8)
-    unbroken = cv2.morphologyEx(strong, cv2.MORPH_OPEN, row_element(RULE_RUN * text_height))
-    faint = np.greater(strength, np.uint8(contrast)).view(np.uint8)
-    unbroken |= cv2.dilate(unbroken, row_element(2 * FAINT_END * text_height)) & faint
-    return cv2.morphologyEx(unbroken, cv2.MORPH_CLOSE, row_element(BRIDGED_GAP * text_height)), unbroken, strong
-
-
-def horizontal_rules(grey: np.ndarray, text_height: float, noise: float, share: float) -> Rules:
-    """Rules along the rows of uint8[H,W]; both sides of a thin rule are joined to one band."""
+def edge_flags(grey: np.ndarray, text_height: float, noise: float, share: float) -> np.ndarray:
+    """uint8[H,W]: the flags of runs along the rows of uint8[H,W], both sides of a thin rule joined to one band."""
     reach = edge_reach(text_height)
     contrast = min(250.0, max(LEAST_CONTRAST, NOISE_MARGIN * noise * (0.7 if noise > SMOOTHED_NOISE else 1.4)))
-    sides = [straight_runs(s, text_height, contrast, share) for s in edge_strengths(grey, reach, noise)]
-    across = np.ones((2 * reach + 1, 1), np.uint8)
-    mask, evidence, hints = (cv2.morphologyEx(cv2.bitwise_or(a, b), cv2.MORPH_CLOSE, across) for a, b in zip(*sides, strict=True))
-    certain = cv2.morphologyEx(mask, cv2.MORPH_OPEN, row_element(CERTAIN_RUN * text_height))
-    return Rules(cv2.bitwise_or(mask, cv2.dilate(certain, row_element(2 * reach))), evidence, hints)
+    smooth = cv2.blur(grey, (2 * reach + 1, 1)) if noise > SMOOTHED_NOISE else np.ascontiguousarray(grey)
+    flags = np.empty_like(smooth)
+    edge_runs(smooth, reach, int(contrast), int(round(256 * share)), half_window(text_height), half_window(RULE_RUN * text_height),
+              half_window(2 * FAINT_END * text_height), half_window(BRIDGED_GAP * text_height), flags)
+    return closed_across(flags, reach)
+
+
+def closed_across(flags: np.ndarray, reach: int) -> np.ndarray:
+    """Close every bit of uint8[H,W] over gaps of 2 reach rows: the morphological closing, for eight masks at once."""
+    height = len(flags)
+    joined = flags.copy()
+    for step in range(1, min(reach, height - 1) + 1):
+        joined[step:] |= flags[:-step]
+        joined[:-step] |= flags[step:]
+    closed = joined.copy()
+    for step in range(1, min(reach, height - 1) + 1):
+        closed[step:] &= joined[:-step]
+        closed[:-step] &= joined[step:]
+    return closed
+
+
+def bit(flags: np.ndarray, wanted: int) -> np.ndarray:
+    """uint8[H,W], 255 where this bit of the flags is set."""
+    return np.not_equal(flags & np.uint8(wanted), 0).view(np.uint8) * np.uint8(255)
+
+
+def with_corners(mask: np.ndarray, text_height: float) -> np.ndarray:
+    """The mask uint8[H,W] of runs along the rows with the ends of rules beyond doubt lengthened, which closes the corners of a frame."""
+    certain = np.empty_like(mask)
+    long_runs(mask, half_window(CERTAIN_RUN * text_height), edge_reach(text_height), certain)
+    return mask | certain * np.uint8(255)
 
 
 def without_loose_strokes(mask: np.ndarray, text_height: float) -> np.ndarray:
@@ -109,8 +125,8 @@ def without_loose_strokes(mask: np.ndarray, text_height: float) -> np.ndarray:
 def find_rules(grey: np.ndarray, text_height: float, noise: float) -> Rules:
     """Horizontal and vertical rules of the straightened picture uint8[H,W] whose common glyph is `text_height` pixels high."""
     share = SOFT_SHARE if noise > SMOOTHED_NOISE or is_soft(grey) else LOCAL_SHARE
-    level = horizontal_rules(grey, text_height, noise, share)
-    upright = horizontal_rules(cv2.transpose(grey), text_height, noise, share)
-    mask, evidence, hints = (cv2.bitwise_or(a, cv2.transpose(b)) for a, b in (
-        (level.mask, upright.mask), (level.evidence, upright.evidence), (level.hints, upright.hints)))
-    return Rules(*(m * np.uint8(255) for m in (without_loose_strokes(mask, text_height), evidence, hints)))
+    level = edge_flags(grey, text_height, noise, share)
+    upright = edge_flags(cv2.transpose(grey), text_height, noise, share)
+    mask = with_corners(bit(level, BRIDGED), text_height) | cv2.transpose(with_corners(bit(upright, BRIDGED), text_height))
+    either = level | cv2.transpose(upright)
+    return Rules(without_loose_strokes(mask, text_height), bit(either, UNBROKEN), bit(either, STRONG))
