@@ -55,31 +55,33 @@ def common_lines(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """
     snap = max(SNAP_LEAST, SNAP_SHARE * float((ends - starts).min()))
     values = np.concatenate([ends, starts])
-    is_start = np.concatenate([np.zeros(len(ends), bool), np.ones(len(starts), bool)])
     order = np.argsort(values, kind="stable")
-    values, is_start = values[order], is_start[order]
-    cuts = np.flatnonzero(np.diff(values) > snap) + 1
-    groups = [(v, s) for v, s in zip(np.split(values, cuts), np.split(is_start, cuts), strict=True)]
-    return _line_positions(_join_sides(groups))
+    group = np.concatenate([[0], np.cumsum(np.diff(values[order]) > snap)])
+    is_start = order >= len(ends)
+    end, start = (_mean_by_group(values[order][kind], group[kind], group[-1] + 1) for kind in (~is_start, is_start))
+    return _line_positions(*_join_sides(end, start))
 
 
-def _join_sides(groups: list) -> list:
-    """A group of ends only and the group of starts only that follows it are the two sides of one thick rule."""
-    joined = []
-    for values, is_start in groups:
-        if joined and is_start.all() and not joined[-1][1].any():
-            before, kinds = joined.pop()
-            values, is_start = np.concatenate([before, values]), np.concatenate([kinds, is_start])
-        joined.append((values, is_start))
-    return joined
+def _mean_by_group(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    """float64[groups]: mean of the values of each group, nan where it has none."""
+    count = np.bincount(group, minlength=groups)
+    return np.bincount(group, values, groups) / np.where(count, count, np.nan)
 
 
-def _line_positions(groups: list) -> np.ndarray:
-    """Middle of the rule where both its sides are known; half a rule outside the cells where the table ends."""
-    sides = [(v[~s].mean() if (~s).any() else None, v[s].mean() if s.any() else None) for v, s in groups]
-    halves = [(start - end) / 2 for end, start in sides if end is not None and start is not None]
-    half = max(0.0, float(np.median(halves))) if halves else 1.0
-    return np.array([(end + start) / 2 if end is not None and start is not None else start - half if end is None else end + half for end, start in sides])
+def _join_sides(end: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A line with only ends and the line with only starts that follows it are the two sides of one thick rule."""
+    second = np.flatnonzero(np.isnan(start[:-1]) & np.isnan(end[1:])) + 1
+    start = start.copy()
+    start[second - 1] = start[second]
+    return np.delete(end, second), np.delete(start, second)
+
+
+def _line_positions(end: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Middle of the rule where both its sides are known; half a rule outside the cells where the table ends (nan: no such side)."""
+    halves = (start - end) / 2
+    known = ~np.isnan(halves)
+    half = max(0.0, float(np.median(halves[known]))) if known.any() else 1.0
+    return np.where(known, (end + start) / 2, np.where(np.isnan(end), start - half, end + half))
 
 
 def lattice_of(boxes: np.ndarray) -> Lattice | None:
@@ -100,11 +102,10 @@ def _nearest(lines: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _owners(places: np.ndarray, rows: int, cols: int) -> np.ndarray | None:
     """int32[rows,cols]: the cell of each place, -1 where it is open; None where two cells overlap."""
     owner = np.full((rows, cols), -1, np.int32)
-    for index, (r0, c0, r1, c1) in enumerate(places):
-        if (owner[r0:r1, c0:c1] >= 0).any():
-            return None
+    for index, (r0, c0, r1, c1) in enumerate(places.tolist()):
         owner[r0:r1, c0:c1] = index
-    return owner
+    covered = ((places[:, 2] - places[:, 0]) * (places[:, 3] - places[:, 1])).sum()
+    return owner if covered == np.count_nonzero(owner >= 0) else None
 
 
 def _fill_open_places(lattice: Lattice) -> Lattice | None:
@@ -138,14 +139,15 @@ def split_narrow_cells(lattice: Lattice, hints: np.ndarray, text_height: float) 
 
 def _cut(places: np.ndarray, cols: np.ndarray, rows: np.ndarray, hints: np.ndarray, narrow: float) -> np.ndarray:
     """Cut along row lines; `places` int32[n,4] as in Lattice."""
-    done = []
-    for r0, c0, r1, c1 in places:
+    candidates = (places[:, 2] - places[:, 0] > 1) & (cols[places[:, 3]] - cols[places[:, 1]] < narrow)
+    if not candidates.any():
+        return places
+    done = [places[~candidates]]
+    for r0, c0, r1, c1 in places[candidates]:
         left, right = int(cols[c0]) + CUT_INSET, int(np.ceil(cols[c1])) - CUT_INSET
-        cuts = [r0]
-        if r1 - r0 > 1 and cols[c1] - cols[c0] < narrow and right > left:
-            cuts += [r for r in range(r0 + 1, r1) if hints[max(0, int(rows[r]) - 1) : int(rows[r]) + 2, left:right].max(axis=0).all()]
-        done += [(top, c0, bottom, c1) for top, bottom in zip(cuts, cuts[1:] + [r1])]
-    return np.array(done, np.int32).reshape(-1, 4)
+        cuts = [r for r in range(r0 + 1, r1) if right > left and hints[max(0, int(rows[r]) - 1) : int(rows[r]) + 2, left:right].max(axis=0).all()]
+        done.append(np.array([(top, c0, bottom, c1) for top, bottom in zip([r0, *cuts], [*cuts, r1], strict=True)], np.int32))
+    return np.concatenate(done)
 
 
 def _cover_of_lines(evidence: np.ndarray, lines: np.ndarray) -> np.ndarray:

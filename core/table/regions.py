@@ -23,8 +23,8 @@ CELL, OUTSIDE, SMALL, CROOKED, NESTED, FRAME, OTHER, THIN = (
 SMALL_SIDE = 0.35
 """Narrower than this many text heights is the inside of a thick or double rule, or of a letter."""
 RECTANGULAR = 0.65
-"""Least share of its box that a cell interior fills: letters that touch a rule may bite some off. Cells that run into each other and still pass overlap
-their neighbours, which no grid allows."""
+"""Least share of its box that a cell interior fills: letters that touch a rule may bite some off. Cells that run into each other
+and still pass overlap their neighbours, which no grid allows."""
 FRAMED_REGIONS = 4
 """A region that holds this many others is a frame around a table; one that holds fewer is a cell with check boxes in it."""
 THICKEST_RULE = 1.4
@@ -210,7 +210,7 @@ def _lattice_in(regions: np.ndarray, reason: np.ndarray, rules: Rules, text_heig
 
 
 def _crooked_beside(regions: np.ndarray, reason: np.ndarray, cells: np.ndarray, reach: float) -> bool:
-    """Whether a region that is no rectangle and could hold text lies among or right beside the cells: cells that run into each other through a missing rule.
+    """Whether a region that is no rectangle and could hold text lies among or beside the cells: cells joined through a missing rule.
 
     A frame that holds all of the cells is not meant.
     """
