@@ -150,42 +150,65 @@ def _cut(places: np.ndarray, cols: np.ndarray, rows: np.ndarray, hints: np.ndarr
     return np.concatenate(done)
 
 
-def _cover_of_lines(evidence: np.ndarray, lines: np.ndarray) -> np.ndarray:
-    """int32[k,W+1]: running count of pixels along each horizontal line at which the rule is seen (uint8[H,W])."""
-    seen = [evidence[max(0, int(y) - EVIDENCE_BAND) : int(y) + EVIDENCE_BAND + 1].max(axis=0, initial=0) > 0 for y in lines]
-    return np.concatenate([np.zeros((len(lines), 1), np.int32), np.cumsum(np.stack(seen), axis=1, dtype=np.int32)], axis=1)
+@dataclass(frozen=True)
+class Cover:
+    """Where rules are really seen along the lines of a lattice.
+
+    across  int32[R+1,W+1]: running count of pixels along each row line at which a rule is seen
+    down    int32[C+1,H+1]: the same along each column line
+    """
+
+    across: np.ndarray
+    down: np.ndarray
 
 
-def _side_cover(evidence: np.ndarray, lines: np.ndarray, line: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    """float64[n] in [0,1]: the seen share of each stretch [start, stop) of horizontal line number `line`."""
-    count = _cover_of_lines(evidence, lines)
-    start, stop = (np.clip(np.rint(v).astype(int), 0, evidence.shape[1]) for v in (start, stop))
+def cover_of(lattice: Lattice, evidence: np.ndarray) -> Cover:
+    """The cover of a lattice's lines on the evidence mask uint8[H,W]."""
+    across = [evidence[_band(y)].max(axis=0, initial=0) for y in lattice.rows]
+    down = [evidence[:, _band(x)].max(axis=1, initial=0) for x in lattice.cols]
+    return Cover(_running_count(across), _running_count(down))
+
+
+def _band(line: float) -> slice:
+    return slice(max(0, int(line) - EVIDENCE_BAND), int(line) + EVIDENCE_BAND + 1)
+
+
+def _running_count(seen: list[np.ndarray]) -> np.ndarray:
+    count = np.zeros((len(seen), len(seen[0]) + 1), np.int32)
+    np.cumsum(np.stack(seen) > 0, axis=1, dtype=np.int32, out=count[:, 1:])
+    return count
+
+
+def _share(count: np.ndarray, line: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """float64[n] in [0,1]: the seen share of each stretch [start, stop) of line number `line`, from the running counts of one direction."""
+    start, stop = (np.clip(np.rint(v).astype(int), 0, count.shape[1] - 1) for v in (start, stop))
     return (count[line, stop] - count[line, start]) / np.maximum(stop - start, 1)
 
 
-def has_stray_rule(lattice: Lattice, evidence: np.ndarray, text_height: float) -> bool:
+def has_stray_rule(lattice: Lattice, cover: Cover, text_height: float) -> bool:
     """Whether a grid line is drawn through most of some cell, over more than the strokes of a letter, although it does not part the cell."""
     down, across = _crossings(lattice.places), _crossings(lattice.places[:, [1, 0, 3, 2]])
-    for seen, lines, ends, k in ((evidence, lattice.rows, lattice.cols, down), (evidence.T, lattice.cols, lattice.rows, across)):
+    for count, ends, k in ((cover.across, lattice.cols, down), (cover.down, lattice.rows, across)):
         if len(k):
             way = ends[k[:, 2]] - ends[k[:, 1]]
-            cover = _side_cover(seen, lines, k[:, 0], ends[k[:, 1]] + EVIDENCE_BAND, ends[k[:, 2]] - EVIDENCE_BAND)
-            if ((cover > STRAY_COVER) & (cover * way > STRAY_RUN * text_height)).any():
+            share = _share(count, k[:, 0], ends[k[:, 1]] + EVIDENCE_BAND, ends[k[:, 2]] - EVIDENCE_BAND)
+            if ((share > STRAY_COVER) & (share * way > STRAY_RUN * text_height)).any():
                 return True
     return False
 
 
 def _crossings(places: np.ndarray) -> np.ndarray:
     """int[k,3]: the row line, first column and column after the last of every row line that runs through a cell."""
-    return np.array([(r, c0, c1) for r0, c0, r1, c1 in places for r in range(r0 + 1, r1)], np.int64).reshape(-1, 3)
+    tall = places[places[:, 2] - places[:, 0] > 1]
+    return np.array([(r, c0, c1) for r0, c0, r1, c1 in tall.tolist() for r in range(r0 + 1, r1)], np.int64).reshape(-1, 3)
 
 
-def confidences(lattice: Lattice, evidence: np.ndarray) -> np.ndarray:
-    """float64[n] in [0,1]: the least completely ruled of the four sides of each cell, judged on the evidence mask uint8[H,W]."""
+def confidences(lattice: Lattice, cover: Cover) -> np.ndarray:
+    """float64[n] in [0,1]: the least completely ruled of the four sides of each cell."""
     r0, c0, r1, c1 = lattice.places.T
     x0, x1, y0, y1 = lattice.cols[c0], lattice.cols[c1], lattice.rows[r0], lattice.rows[r1]
-    across = [_side_cover(evidence, lattice.rows, r, x0 + EVIDENCE_BAND, x1 - EVIDENCE_BAND) for r in (r0, r1)]
-    down = [_side_cover(evidence.T, lattice.cols, c, y0 + EVIDENCE_BAND, y1 - EVIDENCE_BAND) for c in (c0, c1)]
+    across = [_share(cover.across, r, x0 + EVIDENCE_BAND, x1 - EVIDENCE_BAND) for r in (r0, r1)]
+    down = [_share(cover.down, c, y0 + EVIDENCE_BAND, y1 - EVIDENCE_BAND) for c in (c0, c1)]
     return np.where(lattice.closed, np.clip(np.min(across + down, axis=0), 0.0, 1.0), UNRULED_CONFIDENCE)
 
 

@@ -10,7 +10,7 @@ from core.exhibit import Progress, silent
 from core.table.binarise import binarise, glyph_boxes, noise_level, text_height, to_grey
 from core.table.dashes import with_dashes
 from core.table.deskew import estimate_skew, straighten
-from core.table.grid import Lattice, confidences, has_stray_rule, lattice_of, split_narrow_cells, table_of
+from core.table.grid import Lattice, confidences, cover_of, has_stray_rule, lattice_of, split_narrow_cells, table_of
 from core.table.labelling import label_regions
 from core.table.open_sides import close_open_sides
 from core.table.rules import Rules, edge_reach, find_rules
@@ -228,7 +228,8 @@ def _judge(lattice: Lattice, binary: np.ndarray, rules: Rules, text_height: floa
     """Why the lattice is not the whole table although its cells are closed; "" where nothing speaks against it."""
     if len(lattice.cols) == 2:
         return ONE_COLUMN
-    if has_stray_rule(lattice, rules.evidence, text_height) or confidences(lattice, rules.evidence).mean() < LEAST_COVER:
+    cover = cover_of(lattice, rules.evidence)
+    if has_stray_rule(lattice, cover, text_height) or confidences(lattice, cover).mean() < LEAST_COVER:
         return OPEN_CELLS
     margin = 2 * max(edge_reach(text_height), round(RULE_RIM * text_height)) + 1
     ink = cv2.subtract(binary, cv2.dilate(rules.mask, np.ones((margin, margin), np.uint8)))
@@ -308,7 +309,7 @@ def read_regions(rgb: np.ndarray, progress: Progress = silent) -> RegionReading:
 
 
 def _table(found: _Found, to_input: np.ndarray) -> Table:
-    sure = confidences(found.lattice, found.rules.evidence) * (INFERRED_CONFIDENCE if found.inferred else 1.0)
+    sure = confidences(found.lattice, cover_of(found.lattice, found.rules.evidence)) * (INFERRED_CONFIDENCE if found.inferred else 1.0)
     return table_of(found.lattice, sure, to_input)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.table.grid import Lattice, UNRULED_CONFIDENCE, common_lines, confidences, has_stray_rule, lattice_of, split_narrow_cells, table_of
+from core.table.grid import Lattice, UNRULED_CONFIDENCE, common_lines, confidences, cover_of, has_stray_rule, lattice_of, split_narrow_cells, table_of
 from core.table.regions import CELL, CROOKED, FRAME, NESTED, OUTSIDE, SMALL, sort_regions
 from core.table.unruled import CellText, columns_are_unruled, lines_per_cell, rows_are_unruled
 from tests.core.table.ruled_drawings import merged
@@ -50,7 +50,7 @@ def test_overlapping_cells_make_no_lattice() -> None:
 def test_an_open_corner_is_an_empty_cell_of_little_confidence() -> None:
     found = lattice_of(boxes_of([(r, c, 1, 1) for r in range(3) for c in range(3) if (r, c) != (0, 0)]))
     assert found.closed.sum() == 8 and len(found.places) == 9
-    assert confidences(found, np.full((70, 130), 255, np.uint8))[-1] == UNRULED_CONFIDENCE
+    assert confidences(found, cover_of(found, np.full((70, 130), 255, np.uint8)))[-1] == UNRULED_CONFIDENCE
 
 
 @pytest.mark.parametrize("missing", [{(1, 1)}, {(0, 0), (0, 1), (0, 2)}, {(0, 1)}])
@@ -64,16 +64,16 @@ def test_confidence_is_the_least_ruled_side() -> None:
     grid = lattice(2, 2)
     evidence = np.full((60, 100), 255, np.uint8)
     evidence[:, int(grid.cols[1]) - 6 : int(grid.cols[1]) + 7] = 0
-    assert confidences(grid, evidence).max() == 0.0
-    assert confidences(grid, np.full((60, 100), 255, np.uint8)).min() == 1.0
+    assert confidences(grid, cover_of(grid, evidence)).max() == 0.0
+    assert confidences(grid, cover_of(grid, np.full((60, 100), 255, np.uint8))).min() == 1.0
 
 
 def test_a_rule_that_ends_inside_a_cell_is_stray() -> None:
     found = lattice_of(boxes_of([(0, 0, 1, 1), (0, 1, 1, 1), (1, 0, 1, 2), (2, 0, 1, 2), (3, 0, 1, 1), (3, 1, 1, 1)], height=60))
     evidence = np.zeros((260, 100), np.uint8)
-    assert not has_stray_rule(found, evidence, 10.0)
+    assert not has_stray_rule(found, cover_of(found, evidence), 10.0)
     evidence[60:100, int(found.cols[1])] = 255
-    assert has_stray_rule(found, evidence, 10.0)
+    assert has_stray_rule(found, cover_of(found, evidence), 10.0)
 
 
 def test_narrow_cells_are_cut_by_short_rules() -> None:
