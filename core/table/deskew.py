@@ -9,7 +9,7 @@ LARGEST_SKEW_DEGREES = 6.0
 """Angles searched on either side; beyond about 5 degrees a visitor would rotate the picture first."""
 WORKING_SIDE = 1000
 """The angle is measured on a picture no longer than this: one pixel there is 0.06 degrees."""
-COARSE_STEP, FINE_STEP = 0.5, 0.05
+COARSE_STEP, FINE_STEP = 0.5, 0.1
 """Degrees between tried angles in the two rounds of the search."""
 EDGE_POINTS = 4_000
 """Edge points that vote; more do not move the maximum."""

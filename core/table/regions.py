@@ -10,7 +10,7 @@ from core.exhibit import Progress, silent
 from core.table.binarise import binarise, glyph_boxes, noise_level, text_height, to_grey
 from core.table.dashes import with_dashes
 from core.table.deskew import estimate_skew, straighten
-from core.table.grid import Lattice, confidences, cover_of, has_stray_rule, lattice_of, split_narrow_cells, table_of
+from core.table.grid import Cover, Lattice, confidences, cover_of, has_stray_rule, lattice_of, split_narrow_cells, table_of
 from core.table.labelling import label_regions
 from core.table.open_sides import close_open_sides
 from core.table.rules import Rules, edge_reach, find_rules
@@ -192,6 +192,7 @@ class _Found:
     reason: np.ndarray
     others: int
     lattice: Lattice | None
+    sure: np.ndarray | None
     why: str
     inferred: bool
 
@@ -224,12 +225,11 @@ def _crooked_beside(regions: np.ndarray, reason: np.ndarray, cells: np.ndarray, 
     return bool((touches & ~around).any())
 
 
-def _judge(lattice: Lattice, binary: np.ndarray, rules: Rules, text_height: float) -> str:
+def _judge(lattice: Lattice, cover: Cover, sure: np.ndarray, binary: np.ndarray, rules: Rules, text_height: float) -> str:
     """Why the lattice is not the whole table although its cells are closed; "" where nothing speaks against it."""
     if len(lattice.cols) == 2:
         return ONE_COLUMN
-    cover = cover_of(lattice, rules.evidence)
-    if has_stray_rule(lattice, cover, text_height) or confidences(lattice, cover).mean() < LEAST_COVER:
+    if has_stray_rule(lattice, cover, text_height) or sure.mean() < LEAST_COVER:
         return OPEN_CELLS
     margin = 2 * max(edge_reach(text_height), round(RULE_RIM * text_height)) + 1
     ink = cv2.subtract(binary, cv2.dilate(rules.mask, np.ones((margin, margin), np.uint8)))
@@ -257,10 +257,15 @@ def _search(rules: Rules, binary: np.ndarray, text_height: float, clock: _Clock,
     reason[(reason == CELL) & (group != best)] = OTHER
     clock.lap("flood fill")
     lattice, why = _lattice_in(regions, reason, rules, text_height)
+    sure = None
+    if not why and _sticks_out(lattice, bodies[best - 1], STICK_OUT * text_height):
+        why = OPEN_SIDES
     if not why:
-        why = OPEN_SIDES if _sticks_out(lattice, bodies[best - 1], STICK_OUT * text_height) else _judge(lattice, binary, rules, text_height)
+        cover = cover_of(lattice, rules.evidence)
+        sure = confidences(lattice, cover)
+        why = _judge(lattice, cover, sure, binary, rules, text_height)
     clock.lap("grid")
-    return _Found(rules, interior, regions, reason, others, lattice, why, inferred)
+    return _Found(rules, interior, regions, reason, others, lattice, sure, why, inferred)
 
 
 def _search_all(working: np.ndarray, binary: np.ndarray, text_height: float, noise: float, clock: _Clock) -> _Found:
@@ -309,8 +314,7 @@ def read_regions(rgb: np.ndarray, progress: Progress = silent) -> RegionReading:
 
 
 def _table(found: _Found, to_input: np.ndarray) -> Table:
-    sure = confidences(found.lattice, cover_of(found.lattice, found.rules.evidence)) * (INFERRED_CONFIDENCE if found.inferred else 1.0)
-    return table_of(found.lattice, sure, to_input)
+    return table_of(found.lattice, found.sure * (INFERRED_CONFIDENCE if found.inferred else 1.0), to_input)
 
 
 def _notes(found: _Found) -> tuple[str, ...]:
