@@ -1,0 +1,157 @@
+"""Drawings -> batches for the table model: pictures of one size, and what each head has to say about them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.table.model import BIN, CLASSES, UNIT, context_row, fitting, inked, place_of
+from core.table.synth import Drawing, draw
+from core.table.synth_content import load_corpus
+from core.table.tokens import COL, ROW, START, contexts, to_tokens
+
+CHUNK = 128
+OUTER = 3
+"""Pixels outside the outermost ink where the first row and column begin (model pixels)."""
+
+
+@dataclass
+class Batch:
+    """One training step.
+
+    picture   uint8 [n, 1, height, width], ink
+    profiles  float [n, height], [n, width]: 1 where a line of pixels lies between bands
+    edges     float [n, rows + 1], [n, cols + 1]: places of the separators, padded by the last one
+    grid      int [n, rows, cols]: C L U X, -1 beyond the table
+    known     int [n, length, 6]: contexts; wanted [n, length]: indices of the next tokens, -1 beyond the end
+    boxes     float [n, length, 4]: ink box before each C in shares of the picture, nan elsewhere
+    """
+
+    picture: np.ndarray
+    profiles: tuple[np.ndarray, np.ndarray]
+    edges: tuple[np.ndarray, np.ndarray]
+    grid: np.ndarray
+    known: np.ndarray
+    wanted: np.ndarray
+    boxes: np.ndarray
+
+
+def profile(gaps: np.ndarray, size: int) -> np.ndarray:
+    """float32 [size]: 1 at each pixel whose middle lies in a gap; a gap keeps at least one pixel. gaps [n, 2] in pixels."""
+    line = np.zeros(size, np.float32)
+    for begin, end in gaps:
+        low, high = int(np.ceil(begin - 0.5)), int(np.ceil(end - 0.5))
+        if high <= low and begin > 0 and end < size:
+            low = int((begin + end) / 2)
+            high = low + 1
+        line[max(low, 0):high] = 1
+    return line
+
+
+def separators(gaps: np.ndarray, size: int) -> np.ndarray:
+    """One place per gap: its middle; for the outer two, a little outside the table. [n, 2] -> [n]"""
+    places = gaps.mean(1)
+    places[0], places[-1] = max(gaps[0, 1] - OUTER, 0), min(gaps[-1, 0] + OUTER, size)
+    return places
+
+
+def bins(places: np.ndarray, count: int) -> list[int]:
+    """PAPP places of the first separator to the last but one: growing whole numbers below `count`."""
+    found = np.clip((places[:-1] / BIN).astype(int), 0, count - 1)
+    steps = np.arange(len(found))
+    found = np.maximum.accumulate(found - steps) + steps
+    return np.minimum(found, count - len(found) + steps).tolist()
+
+
+def _needed(drawing: Drawing) -> tuple[float, float]:
+    """Least sides at which neighbouring separators fall into places of their own."""
+    shape = drawing.picture.shape
+    apart = [np.diff(separators(gaps, size)).min() for gaps, size in zip((drawing.row_gaps, drawing.col_gaps), shape)]
+    return tuple(size * 2.2 * BIN / max(gap, 0.1) for size, gap in zip(shape, apart))
+
+
+def common_size(drawings: Sequence[Drawing], rng: np.random.Generator) -> tuple[int, int]:
+    """Input sides for one batch: squeezed to 320 x 320, or 0.4 to 1.2 times the median picture; never so small that separators fall together."""
+    shape = np.median([d.picture.shape for d in drawings], axis=0)
+    if rng.random() < 0.3:
+        size = (320, 320)
+    else:
+        size = fitting(*shape, float(np.exp(rng.uniform(np.log(0.45), np.log(1.25)))), area=1.6e5)
+    needed = np.max([_needed(d) for d in drawings], axis=0)
+    return tuple(int(np.clip(np.ceil(need / UNIT) * UNIT, side, 640)) for need, side in zip(needed, size))
+
+
+def sequence(drawing: Drawing, size: tuple[int, int]) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """PAPP tokens of a drawing at an input size, and its separators in input pixels."""
+    down, across = size[0] / drawing.picture.shape[0], size[1] / drawing.picture.shape[1]
+    ys, xs = separators(drawing.row_gaps * down, size[0]), separators(drawing.col_gaps * across, size[1])
+    return to_tokens(drawing.table, bins(ys, size[0] // BIN), bins(xs, size[1] // BIN)), ys, xs
+
+
+def _decoder_rows(tokens: Sequence[int], size: tuple[int, int]) -> tuple[list, list]:
+    """Inputs and wanted output indices of the decoder for one sequence."""
+    height, width = size[0] // BIN, size[1] // BIN
+    known = [context_row(last, context) for last, context in zip([START, *tokens], contexts(tokens, height, width))]
+    wanted = [t if t < ROW else CLASSES + place_of(t) + (height if t >= COL else 0) for t in tokens]
+    return known, wanted
+
+
+def _ink_boxes(drawing: Drawing, tokens: Sequence[int]) -> list:
+    """Before each C token the ink box of its cell, in shares of the picture; nan before other tokens."""
+    height, width = drawing.picture.shape
+    shares = iter([[b[0] / width, b[1] / height, b[2] / width, b[3] / height] if b else [np.nan] * 4 for b in drawing.inks])
+    return [next(shares) if t == 0 else [np.nan] * 4 for t in tokens]
+
+
+def make_batch(drawings: Sequence[Drawing], size: tuple[int, int], rng: np.random.Generator) -> Batch:
+    """Drawings at one input size (height, width) as one training step; ink is made a little fainter and noisier at random."""
+    n, rows, cols = len(drawings), max(d.table.rows for d in drawings), max(d.table.cols for d in drawings)
+    made = [sequence(d, size) for d in drawings]
+    length = max(len(tokens) for tokens, _, _ in made)
+    batch = Batch(
+        np.stack([_worn(inked(d.picture, size), rng) for d in drawings])[:, None],
+        tuple(np.stack([profile(gaps * size[axis] / d.picture.shape[axis], size[axis]) for d in drawings for gaps in ((d.row_gaps, d.col_gaps)[axis],)]) for axis in (0, 1)),
+        (np.zeros((n, rows + 1), np.float32), np.zeros((n, cols + 1), np.float32)), np.full((n, rows, cols), -1, np.int8),
+        np.zeros((n, length, 6), np.int32), np.full((n, length), -1, np.int32), np.full((n, length, 4), np.nan, np.float32))
+    for i, (drawing, (tokens, *edges)) in enumerate(zip(drawings, made)):
+        for row, places in zip(batch.edges, edges):
+            row[i, :len(places)], row[i, len(places):] = places, places[-1]
+        cells = [t for t in tokens if t < 4]
+        batch.grid[i, :drawing.table.rows, :drawing.table.cols] = np.reshape(cells, (drawing.table.rows, drawing.table.cols))
+        batch.known[i, :len(tokens)], batch.wanted[i, :len(tokens)] = _decoder_rows(tokens, size)
+        batch.boxes[i, :len(tokens)] = _ink_boxes(drawing, tokens)
+    return batch
+
+
+def _worn(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    gain = rng.uniform(0.7, 1.1)
+    worn = ink * np.float32(gain)
+    if rng.random() < 0.3:
+        worn += rng.integers(-8, 9, ink.shape, dtype=np.int8)
+    return np.clip(worn, 0, 255).astype(np.uint8)
+
+
+def batches(folder: Path | None, seed: int, size: int, first: int = 0, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
+    """Training steps number `first`, `first + 1`, ...: the same ones whenever they are asked for.
+
+    Drawings come in chunks of 128; within one, batches of `size` hold tables of like length, then of like shape.
+    share  (i, n): only the steps of chunks i, i + n, ...: n processes draw side by side
+    """
+    per_chunk, corpus = CHUNK // size, load_corpus(folder)
+    while True:
+        chunk, begin = divmod(first, per_chunk)
+        if chunk % share[1] != share[0]:
+            first = (chunk + 1) * per_chunk
+            continue
+        drawings = [draw(corpus, (seed, chunk * CHUNK + i)) for i in range(CHUNK)]
+        rng = np.random.default_rng((seed, 1, chunk))
+        drawings.sort(key=lambda d: d.table.rows * d.table.cols)
+        groups = [sorted(drawings[i:i + 4 * size], key=lambda d: d.picture.shape[0] / d.picture.shape[1]) for i in range(0, CHUNK, 4 * size)]
+        drawings = [d for group in groups for d in group]
+        order = rng.permutation(per_chunk)
+        for place in range(begin, per_chunk):
+            step = np.random.default_rng((seed, 2, chunk, place))
+            chosen = drawings[order[place] * size:(order[place] + 1) * size]
+            yield make_batch(chosen, common_size(chosen, step), step)
+        first = (chunk + 1) * per_chunk
