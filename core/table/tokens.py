@@ -1,7 +1,7 @@
 """Table <-> PAPP tokens, the position-aware pixel-precise form of OTSL of the PIX-TAB post, and the grammar that lets only legal tables be decoded.
 
 `<rYYY>` opens each row at the line above it, `<cXXX>` stands before each cell token of the first row, C L U X say the cells as in OTSL, `</table>` ends.
-YYY and XXX are places on the normalised picture (bins of its height and width), three digits. There is no NL: the next `<rYYY>` or the end says it.
+The three digits are a place on the normalised picture (a bin of its height or width). There is no NL: the next `<rYYY>` or the end says it.
 """
 
 import re
@@ -64,6 +64,16 @@ def parse(text: str) -> list[int]:
     return tokens
 
 
+def cell_choices(left: int | None, above: int | None) -> tuple[int, ...]:
+    """Which of C L U X may stand beside these neighbours (None at the border) so that every span closes into a rectangle.
+
+    Where the left one is U or X and the upper one L or X, X is forced; else C, L after C or L, U below C or U.
+    """
+    if left in (U, X) and above in (L, X):
+        return (X,)
+    return (C, *((L,) if left in (C, L) else ()), *((U,) if above in (C, U) else ()))
+
+
 @dataclass(frozen=True)
 class Context:
     """What is known before the next token, all of it from the tokens so far: the input of a decoder step beside the last token itself.
@@ -83,8 +93,7 @@ class Context:
 class Grammar:
     """The state of a token sequence being written: what may come next, so that each prefix can end as a legal table.
 
-    Where the left neighbour is U or X and the upper one L or X, X is forced; else C, L after C or L, U below C or U.
-    These rules close every span into a rectangle (OTSL's own rules 1 to 3 do not). Places grow along both axes.
+    Cells follow `cell_choices`, which closes every span into a rectangle (OTSL's own rules 1 to 3 do not). Places grow along both axes.
     height, width  number of places per axis, 1 to 1000
     max_cells      no row or column opens beyond this many cells
     """
@@ -126,11 +135,7 @@ class Grammar:
 
     def _cell_tokens(self) -> tuple[int, ...]:
         row, k = self.rows[-1], len(self.rows[-1])
-        left = row[-1] if row else None
-        above = self.rows[-2][k] if len(self.rows) > 1 else None
-        if left in (U, X) and above in (L, X):
-            return (X,)
-        return (C, *((L,) if left in (C, L) else ()), *((U,) if above in (C, U) else ()))
+        return cell_choices(row[-1] if row else None, self.rows[-2][k] if len(self.rows) > 1 else None)
 
     def mask(self) -> np.ndarray:
         """bool [5 + height + width]: which of C L U X END, the row places and the column places may come next."""

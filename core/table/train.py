@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import ConfigError, InputError
-from core.table.evaluation import evaluate
+from core.table.evaluation import SCALE, SETS, evaluate, evaluate_decoder
 from core.table.model import BIN, SMALL, TableNet, load_weights, save_weights
 from core.table.targets import CHUNK, Batch, batches
 from core.table.tokens import CELL, FIRST_COL, FIRST_ROW, NEXT_COL, NEXT_ROW
@@ -268,9 +268,15 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--drawers", type=int, default=1, help="processes that draw")
     parser.add_argument("--scratch", action="store_true", help="begin anew, whatever was trained before")
     parser.add_argument("--publish", action="store_true", help="put the weights into assets/weights at the end")
+    parser.add_argument("--evaluate", nargs="*", metavar="SET", help=f"train nothing: print scores of the last checkpoint (or of the weights in assets) on {', '.join(SETS)} (default: all)")
+    parser.add_argument("--every", type=int, default=1, help="with --evaluate: each N-th picture only")
+    parser.add_argument("--scale", type=float, default=SCALE, help="with --evaluate: input size, times the picture's")
+    parser.add_argument("--decoder", action="store_true", help="with --evaluate: the decoder's scores and drafts too")
     given = parser.parse_args(argv)
     if not 0 < given.minutes <= 6000 or given.batch not in (4, 8, 16, 32) or given.drawers < 0:
         raise ConfigError("Training takes --minutes from 0 to 6000, --batch 4, 8, 16 or 32 and --drawers 0 or more.")
+    if given.evaluate is not None and (given.every < 1 or not 0.1 <= given.scale <= 4 or not set(given.evaluate) <= set(SETS)):
+        raise ConfigError(f"Evaluation takes sets among {', '.join(SETS)}, --every 1 or more and --scale 0.1 to 4.")
     if given.device.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"There is no CUDA device for --device {given.device}. Use --device cpu.")
     return given
@@ -285,8 +291,18 @@ def table_folder(given: Path | None) -> Path | None:
     return found
 
 
+def print_scores(given: argparse.Namespace, options: Options) -> None:
+    """One JSON line per set (two with --decoder). Raises InputError without data."""
+    if options.data is None:
+        raise InputError("There is no picture to evaluate on. Name the folder of the shared data with --data.")
+    net = Training.begin(options).net.float().eval()
+    for name in given.evaluate or SETS:
+        for score in (evaluate, evaluate_decoder)[:2 if given.decoder else 1]:
+            print(json.dumps(score(net, options.data, name, given.every, given.scale)), flush=True)
+
+
 def main(argv: list[str] | None = None) -> None:
-    """Train, log as JSON lines, write the weights at the end."""
+    """Train, log as JSON lines, write the weights at the end; or evaluate."""
     try:
         given = parse(argv)
     except argparse.ArgumentError as error:
@@ -296,6 +312,14 @@ def main(argv: list[str] | None = None) -> None:
         os.nice(10)
     options = Options(given.minutes, None, given.device, table_folder(given.data), batch=given.batch, rate=given.rate, seed=given.seed, drawers=given.drawers)
     torch.set_num_threads(options.threads)
+    if given.evaluate is not None:
+        print_scores(given, options)
+        return
+    run(given, options)
+
+
+def run(given: argparse.Namespace, options: Options) -> None:
+    """Train from the last checkpoint on, log, write the weights."""
     training = Training.begin(options, given.scratch)
     options.state.mkdir(parents=True, exist_ok=True)
     with (options.state / "table.jsonl").open("a", encoding="utf8") as log:

@@ -1,13 +1,18 @@
 """Decoding: every draft gives greedy's tokens, the cache changes nothing, outputs are legal whatever the weights."""
 
+import json
 import random
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.errors import InputError
+from core.table import evaluation
 from core.table.decode import Decoding, Rule, by_heads, by_rules, decode, gaps_of, heads_answer, legal_grid, no_draft, propose
 from core.table.model import BIN, Encoded, TableNet, context_row
 from core.table.otsl import from_otsl, to_otsl
@@ -162,3 +167,49 @@ def test_the_heads_grid_as_a_draft() -> None:
 
 def test_no_draft_is_no_draft() -> None:
     assert propose(Grammar(30, 50), no_draft, 9) == []
+
+
+# Evaluation
+
+def _write_set(folder: Path, count: int) -> None:
+    (folder / "icdar2013").mkdir()
+    cells = [dict(row=0, col=0, rs=1, cs=2), dict(row=1, col=0, rs=1, cs=1)]
+    with (folder / "icdar2013" / "cells.jsonl").open("w", encoding="utf8") as out:
+        for i in range(count):
+            cv2.imwrite(str(folder / "icdar2013" / f"{i}.png"), np.full((60, 90), 255, np.uint8))
+            out.write(json.dumps(dict(image=f"{i}.png", n_rows=2, n_cols=2, cells=cells, style="plain" if i else "grid")) + "\n")
+
+
+def test_places_without_a_cell_are_empty_cells(tmp_path: Path) -> None:
+    _write_set(tmp_path, 1)
+    (_, grey, true), = evaluation.pictures(tmp_path, "icdar2013")
+    assert grey.shape == (60, 90) and to_otsl(true) == "C L NL\nC C NL\n"
+
+
+def test_scores_are_counted_by_style_and_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write_set(tmp_path, 4)
+    net = net_and_picture(0)[0]
+    monkeypatch.setattr(evaluation, "heads_answer", lambda net, seen: _Right(seen))
+    found = evaluation.evaluate(net, tmp_path, "icdar2013", every=2)
+    assert (found["n"], found["teds_struct"], found["struct100"]) == (2, 100.0, 100.0)
+    assert {style: part["n"] for style, part in found["styles"].items()} == {"grid": 1, "plain": 1}
+    decoded = evaluation.evaluate_decoder(net, tmp_path, "icdar2013", every=4)
+    assert decoded["identical"] is True and decoded["n"] == 1 and decoded["drafts"]["greedy"]["tokens_per_call"] == 1.0
+
+
+class _Right:
+    """The heads' answer as it should be."""
+
+    def __init__(self, seen: Encoded) -> None:
+        self.tokens = tuple(parse("<r004><c002>C<c010>L<r012>CC</table>"))
+        self.table = from_tokens(self.tokens).table
+
+
+def test_no_scores_are_no_number() -> None:
+    assert evaluation.summary([]) == dict(n=0, teds_struct=None, struct100=None)
+    assert evaluation.summary([1.0, 0.5]) == dict(n=2, teds_struct=75.0, struct100=50.0)
+
+
+def test_a_missing_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="pubtabnet"):
+        next(evaluation.pictures(tmp_path, "pubtabnet"))

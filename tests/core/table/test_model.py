@@ -242,7 +242,7 @@ def test_the_rate_rises_then_falls() -> None:
     assert rates[0] < 0.05 and max(rates) > 0.95 and rates[-1] == pytest.approx(0.01) and np.argmax(rates) < 10
 
 
-@pytest.mark.parametrize("argv", [["--minutes", "0"], ["--batch", "7"], ["--drawers", "-1"], ["--minutes", "many"]])
+@pytest.mark.parametrize("argv", [["--minutes", "0"], ["--batch", "7"], ["--drawers", "-1"], ["--minutes", "many"], ["--evaluate", "imagenet"], ["--evaluate", "--every", "0"]])
 def test_options_out_of_range_are_refused(argv: list[str]) -> None:
     with pytest.raises(ConfigError):
         train.main(argv)
