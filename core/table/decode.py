@@ -1,4 +1,4 @@
-"""Reading a table picture with the table model: the heads' answer in one pass, greedy PAPP decoding, and speculative decoding that equals it token for token."""
+"""Reading a table picture with the table model: the heads' answer in one pass, greedy decoding, and speculative decoding that equals it exactly."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from torch import Tensor
 from core.table.model import BIN, Encoded, TableNet, context_row, inked
 from core.table.table import Table
 from core.table.targets import bins, separators
-from core.table.tokens import CELL, DONE, END, FIRST_ROW, MAX_CELLS, NEXT_COL, START, C, Grammar, Layout, cell_choices, col_token, from_tokens, row_token, table_of, to_tokens
+from core.table.tokens import (CELL, DONE, END, FIRST_ROW, MAX_CELLS, NEXT_COL, START, C, Grammar, Layout, cell_choices, col_token, from_tokens,
+                               row_token, table_of, to_tokens)
 
 GAP = 0.5
 """A line of pixels from this probability on lies between bands."""
@@ -151,10 +152,12 @@ def propose(state: Grammar, rule: Rule, most: int) -> list[int]:
 
 
 @torch.inference_mode()
-def decode(net: TableNet, seen: Encoded, rule: Rule = no_draft, most: int = DRAFT, max_cells: int = MAX_CELLS, told: Callable[[Call], None] | None = None) -> Decoding:
+def decode(net: TableNet, seen: Encoded, rule: Rule = no_draft, most: int = DRAFT, max_cells: int = MAX_CELLS,
+           told: Callable[[Call], None] | None = None) -> Decoding:
     """Greedy decoding under the grammar; a draft only saves calls, the tokens are the same with any rule (Leviathan et al. 2023, for the argmax).
 
-    One call reads the contexts of all proposed tokens at once; the longest prefix that the decoder would have written itself is kept, with its own next token.
+    One call reads the contexts of all proposed tokens at once; the longest prefix that the decoder would have written itself is kept,
+    with its own next token.
     told  hears of each call as it ends
     """
     memory = net.decoder.start(seen)

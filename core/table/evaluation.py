@@ -58,7 +58,7 @@ def structure(record: dict) -> Table:
 
 
 def evaluate(net: TableNet, folder: Path, name: str, every: int = 1, scale: float = SCALE) -> dict:
-    """Scores of the heads' answer on one set: n, teds_struct, struct100 (0 to 100), CPU milliseconds per table, and the scores by style where there are styles."""
+    """Scores of the heads' answer on one set: n, teds_struct, struct100 (0 to 100), CPU milliseconds per table, scores by style if there are any."""
     scores, spent = defaultdict(list), 0.0
     with torch.inference_mode():
         for record, grey, true in pictures(folder, name, every):
@@ -74,7 +74,8 @@ def evaluate(net: TableNet, folder: Path, name: str, every: int = 1, scale: floa
 def evaluate_decoder(net: TableNet, folder: Path, name: str, every: int = 1, scale: float = SCALE) -> dict:
     """The same for the decoder, greedy and with both drafts, and where it and the heads agree.
 
-    returns  teds_struct, struct100; per draft tokens_per_call and CPU milliseconds per table; identical: every draft wrote greedy's tokens on every picture;
+    returns  teds_struct, struct100; per draft tokens_per_call and CPU milliseconds per table;
+             identical: every draft wrote greedy's tokens on every picture;
              agree: scores of the tables on which the heads and the decoder say the same
     """
     scores: list[float] = []
@@ -94,7 +95,8 @@ def evaluate_decoder(net: TableNet, folder: Path, name: str, every: int = 1, sca
             table = made[0].layout().table
             scores.append(teds(table, true, structure_only=True))
             agreed += [scores[-1]] if table == answer.table else []
-    drafts = {draft: dict(tokens_per_call=round(tokens / max(counts[draft], 1), 2), cpu_ms=round(1e3 * spent[draft] / max(len(scores), 1), 1)) for draft in DRAFTS}
+    drafts = {draft: dict(tokens_per_call=round(tokens / max(counts[draft], 1), 2), cpu_ms=round(1e3 * spent[draft] / max(len(scores), 1), 1))
+              for draft in DRAFTS}
     return dict(set=name, scale=scale, decoder=True, **summary(scores), drafts=drafts, identical=identical, agree=summary(agreed))
 
 

@@ -1,6 +1,7 @@
 """The table model: one encoder with row and column tokens, separator and merge heads that answer in one pass, and a PAPP decoder with pointer output.
 
-From the PIX-TAB post: residual convolutional encoder, shared decoder features, a structure decoder over PAPP-OTSL tokens, a box decoder used in training only.
+From the PIX-TAB post: residual convolutional encoder, shared decoder features, a structure decoder over PAPP-OTSL tokens, a box decoder used in
+training only.
 Ours: row and column tokens as the decoder's memory, coordinates in place of a sequence index, places by pointing, separator and merge heads.
 """
 
@@ -50,7 +51,7 @@ SMALL = Size()
 # Input
 
 def fitting(height: int, width: int, scale: float, low: int = 160, high: int = 640, area: float = 4e5) -> tuple[int, int]:
-    """Input sides (multiples of 32, low to high) nearest to `scale` times the picture, at most about `area` pixels; small sides are enlarged on their own."""
+    """Input sides (multiples of 32, low to high) nearest to `scale` times the picture, at most about `area` pixels; small sides are enlarged."""
     scale = min(scale, math.sqrt(area / (height * width)))
     return tuple(int(np.clip(round(side * scale / UNIT), low // UNIT, high // UNIT)) * UNIT for side in (height, width))
 
@@ -134,7 +135,8 @@ class DecoderLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(size.dim) for _ in range(2))
         self.past, self.memory, self.feed = Attention(size.dim, size.heads), Attention(size.dim, size.heads), _feed(size)
 
-    def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None, mask: Tensor | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None,
+                mask: Tensor | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         inside = self.norms[0](x)
         keys = self.past.keys(inside)
         if past is not None:
@@ -169,7 +171,8 @@ class Encoder(nn.Module):
         super().__init__()
         one, two, three = size.widths
         self.stem = nn.Sequential(nn.Conv2d(1, size.stem, 5, 2, 2, bias=False), _norm(size.stem), nn.ReLU())
-        self.stages = nn.ModuleList([Residual(size.stem, one, 2), Residual(one, two, 2), nn.Sequential(Residual(two, three, 2), Residual(three, three))])
+        last = nn.Sequential(Residual(two, three, 2), Residual(three, three))
+        self.stages = nn.ModuleList([Residual(size.stem, one, 2), Residual(one, two, 2), last])
         self.sides = nn.ModuleList(nn.Conv2d(width, size.fine, 1) for width in size.widths)
         self.smooth = nn.Sequential(nn.Conv2d(size.fine, size.fine, 3, 1, 1, bias=False), _norm(size.fine), nn.ReLU())
         self.along = nn.ModuleList(self._axis(size, stride) for stride in ((1, 2), (2, 1)))
@@ -241,7 +244,10 @@ class Merge(nn.Module):
         self.out = nn.Conv2d(size.merge, 4, 1)
 
     def forward(self, seen: Encoded, ys: Tensor, xs: Tensor, inside: Tensor) -> Tensor:
-        """ys [batch, rows + 1], xs [batch, cols + 1] pixels, inside [batch, 1, rows, cols] 1 where the grid is not padding -> logits [batch, 4, rows, cols]"""
+        """ys [batch, rows + 1], xs [batch, cols + 1] pixels, inside [batch, 1, rows, cols] 1 where the grid is not padding
+
+        returns  logits [batch, 4, rows, cols]
+        """
         fine_ys, fine_xs = _between(ys, 2), _between(xs, 4)
         shape = (len(ys), fine_ys.shape[1], fine_xs.shape[1])
         x = self.look(sampled(seen.fine, fine_ys[:, :, None].expand(shape), fine_xs[:, None].expand(shape)))
@@ -325,11 +331,15 @@ class Decoder(nn.Module):
         x1 = torch.where(places[..., 2] >= 0, x1, x0 + 6 * BIN)
         below, middle = y + 3 * BIN, (x0 + x1) / 2
         points = sampled(seen.fine, torch.stack([y, y, below, below, below], -1), torch.stack([x0, middle, x0, middle, x1], -1))
-        x = self.kinds(last) + self.aboves(above) + self.slots(slot) + self.place(known_waves.flatten(2)) + self.look(points.permute(0, 2, 3, 1).flatten(2))
+        x = self.kinds(last) + self.aboves(above) + self.slots(slot) + self.place(known_waves.flatten(2))
+        x = x + self.look(points.permute(0, 2, 3, 1).flatten(2))
         return x + self.axes[0](at_places(seen.rows, y)) + self.axes[1](at_places(seen.cols, x0))
 
     def tokens(self, features: Tensor, memory: Memory) -> Tensor:
-        """Logits [batch, n, 5 + height / 2 + width / 2]: C L U X END, row places, column places. A place is pointed at: query x key, and how sure the separators are."""
+        """Logits [batch, n, 5 + height / 2 + width / 2]: C L U X END, row places, column places.
+
+        A place is pointed at: query x key, and how sure the separators are of it.
+        """
         parts = [self.classes(features)]
         for axis, (keys, gaps) in enumerate(((memory.row_keys, memory.seen.row_gaps), (memory.col_keys, memory.seen.col_gaps))):
             points = self.queries[axis](features) @ keys.transpose(1, 2) / math.sqrt(self.size.pointer)
@@ -338,7 +348,7 @@ class Decoder(nn.Module):
         return torch.cat([part.float() for part in parts], -1)
 
     def boxes(self, features: Tensor) -> Tensor:
-        """Ink box of the cell that comes next, in shares of the picture; trained beside the tokens and not used afterwards (the post's box decoder)."""
+        """Ink box of the cell that comes next, in shares of the picture; trained beside the tokens, unused afterwards (the post's box decoder)."""
         return self.box(features).float().sigmoid()
 
 
@@ -365,7 +375,8 @@ def place_of(token: int) -> int:
 
 def save_weights(net: TableNet, path: Path) -> None:
     """Write the state in half precision: plain arrays, which load without running anything."""
-    arrays = {name: value.detach().cpu().half().numpy() if value.is_floating_point() else value.cpu().numpy() for name, value in net.state_dict().items()}
+    state = {name: value.detach().cpu() for name, value in net.state_dict().items()}
+    arrays = {name: (value.half() if value.is_floating_point() else value).numpy() for name, value in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **arrays)
 

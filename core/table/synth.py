@@ -28,7 +28,8 @@ class Drawing:
     picture   uint8 [height, width], grey
     table     the structure; every cell has its text and its box (the whole cell, pixels)
     inks      one box per cell around the ink of its text, None where it is empty
-    row_gaps, col_gaps  float [rows + 1, 2], [cols + 1, 2]: where each separator may lie: from the ink of one band to the ink of the next, outer margins included
+    row_gaps, col_gaps  float [rows + 1, 2], [cols + 1, 2]: where each separator may lie: from the ink of one band to the ink of the next;
+                        the outer margins are the first and the last
     row_rules, col_rules  the middle of the rule drawn at each of these separators, nan where there is none
     style     the family of looks it was drawn in
     """
@@ -103,7 +104,8 @@ def faces() -> tuple[tuple[Path, Path], ...]:
             continue
         pairs.append((path, files.get(f"{plain}-Bold", path)))
     if not pairs:
-        raise EngineError("No open font was found to draw tables with. Install one (Debian: fonts-liberation, fonts-dejavu) or name its folder in VITRINE_FONTS.")
+        raise EngineError("No open font was found to draw tables with. Install one (Debian: fonts-liberation, fonts-dejavu) or name its folder in "
+                          "VITRINE_FONTS.")
     return tuple(pairs)
 
 
@@ -139,14 +141,19 @@ def make_style(rng: np.random.Generator) -> Style:
     pairs = faces()
     size = int(rng.choice([7, 8, 9, 10, 11, 12, 13, 14, 16, 18], p=[.04, .07, .1, .13, .15, .16, .15, .1, .07, .03]))
     dense = rng.random() < 0.25
-    pad = (int(rng.integers(0, 3)), int(rng.integers(2, 5))) if dense else (int(rng.choice([1, 2, 3, 4, 5, 7, 9])), int(rng.choice([3, 4, 5, 6, 8, 10, 12, 16])))
+    dense_pad = (int(rng.integers(0, 3)), int(rng.integers(2, 5))) if dense else None
+    pad = dense_pad or (int(rng.choice([1, 2, 3, 4, 5, 7, 9])), int(rng.choice([3, 4, 5, 6, 8, 10, 12, 16])))
     text, numbers = str(rng.choice(["left", "left", "left", "center", "right"])), str(rng.choice(["left", "right", "right", "center"]))
     base = Style(
-        "plain", pairs[rng.integers(len(pairs))], size, float(rng.uniform(1.1, 1.5)), pad, (text, numbers if rng.random() < 0.7 else text, str(rng.choice(["center", text]))),
-        str(rng.choice(["top", "middle", "middle", "bottom"], p=[.3, .3, .3, .1])), int(size * rng.uniform(5, 26)), float(rng.uniform(1.0, 1.9)) if rng.random() < 0.35 else 1.0,
+        "plain", pairs[rng.integers(len(pairs))], size, float(rng.uniform(1.1, 1.5)), pad,
+        (text, numbers if rng.random() < 0.7 else text, str(rng.choice(["center", text]))),
+        str(rng.choice(["top", "middle", "middle", "bottom"], p=[.3, .3, .3, .1])), int(size * rng.uniform(5, 26)),
+        float(rng.uniform(1.0, 1.9)) if rng.random() < 0.35 else 1.0,
         tuple(int(m) for m in rng.integers(0, 14, 4)), bold_head=bool(rng.random() < 0.6), ink=int(rng.choice([0, 10, 20, 50, 90])),
-        rule=int(rng.choice([0, 0, 90, 119, 168, 204])), thick=int(rng.choice([1, 1, 1, 2])), frame=int(rng.choice([1, 1, 2, 3])), leaders=bool(rng.random() < 0.04),
-        indent=int(rng.choice([0, 0, 0, 8, 14])), blank=float(rng.uniform(0.6, 1.6)), ragged=int(rng.choice([0, 0, 0, 2, 4])), bold_sections=bool(rng.random() < 0.5),
+        rule=int(rng.choice([0, 0, 90, 119, 168, 204])), thick=int(rng.choice([1, 1, 1, 2])), frame=int(rng.choice([1, 1, 2, 3])),
+        leaders=bool(rng.random() < 0.04),
+        indent=int(rng.choice([0, 0, 0, 8, 14])), blank=float(rng.uniform(0.6, 1.6)), ragged=int(rng.choice([0, 0, 0, 2, 4])),
+        bold_sections=bool(rng.random() < 0.5),
         section_fill=int(rng.integers(200, 250)) if rng.random() < 0.25 else None)
     name = str(rng.choice(list(_LOOKS), p=[.16, .11, .15, .12, .13, .07, .06, .06, .05, .05, .04]))
     styled = replace(base, name=name, **_LOOKS[name](rng))
@@ -170,13 +177,18 @@ _LOOKS = {
     "stripes": lambda rng: dict(stripe=int(rng.integers(215, 250)), outer=str(rng.choice(["none", "none", "ends", "box"])), **_head(rng)),
     "plain": lambda rng: dict(head_ruled=bool(rng.random() < .15)),
     "boxhead": lambda rng: dict(cols_ruled="all", rows_ruled="head", outer="box", thick=1, **_head(rng)),
-    "box": lambda rng: dict(outer="box", head_ruled=bool(rng.random() < .7), cols_ruled=str(rng.choice(["none", "none", "all", "stub"])), **_head(rng)),
-    "blocks": lambda rng: dict(head_fill=int(rng.integers(30, 230)), head_ink=255, stub_fill=_fill(rng, .7), stripe=_fill(rng, .5), rule=255, rows_ruled=str(rng.choice(["all", "none"])),
+    "box": lambda rng: dict(outer="box", head_ruled=bool(rng.random() < .7), cols_ruled=str(rng.choice(["none", "none", "all", "stub"])),
+                            **_head(rng)),
+    "blocks": lambda rng: dict(head_fill=int(rng.integers(30, 230)), head_ink=255, stub_fill=_fill(rng, .7), stripe=_fill(rng, .5), rule=255,
+                               rows_ruled=str(rng.choice(["all", "none"])),
                                cols_ruled=str(rng.choice(["all", "none"]))),
-    "marketing": lambda rng: dict(gutter=int(rng.integers(2, 7)), head_fill=int(rng.integers(30, 160)), head_ink=255, stripe=int(rng.integers(225, 250)), stub_fill=_fill(rng, .4),
+    "marketing": lambda rng: dict(gutter=int(rng.integers(2, 7)), head_fill=int(rng.integers(30, 160)), head_ink=255,
+                                  stripe=int(rng.integers(225, 250)), stub_fill=_fill(rng, .4),
                                   pad=(int(rng.integers(6, 16)), int(rng.integers(10, 26)))),
-    "financial": lambda rng: dict(pad=(int(rng.integers(0, 3)), int(rng.integers(2, 8))), leaders=bool(rng.random() < .25), indent=int(rng.integers(0, 16)), group_rules=True,
-                                  head_ruled=bool(rng.random() < .7), stripe=_fill(rng, .35), ragged=3, align=("left", "right", str(rng.choice(["center", "right"]))), outer=str(rng.choice(["none", "ends"]))),
+    "financial": lambda rng: dict(pad=(int(rng.integers(0, 3)), int(rng.integers(2, 8))), leaders=bool(rng.random() < .25),
+                                  indent=int(rng.integers(0, 16)), group_rules=True,
+                                  head_ruled=bool(rng.random() < .7), stripe=_fill(rng, .35), ragged=3,
+                                  align=("left", "right", str(rng.choice(["center", "right"]))), outer=str(rng.choice(["none", "ends"]))),
     "columns": lambda rng: dict(cols_ruled="all", head_ruled=bool(rng.random() < .6), outer=str(rng.choice(["none", "box", "ends"]))),
 }
 
@@ -184,8 +196,10 @@ _LOOKS = {
 def _dark(style: Style, rng: np.random.Generator) -> Style:
     """The same look, light on dark."""
     paper = int(rng.integers(15, 60))
-    fills = {name: min(paper + int(rng.integers(8, 40)), 120) for name in ("head_fill", "stripe", "stub_fill", "section_fill") if getattr(style, name) is not None}
-    return replace(style, paper=paper, ink=int(rng.integers(190, 256)), head_ink=int(rng.integers(200, 256)), rule=paper + int(rng.integers(25, 110)), **fills)
+    drawn = [name for name in ("head_fill", "stripe", "stub_fill", "section_fill") if getattr(style, name) is not None]
+    fills = {name: min(paper + int(rng.integers(8, 40)), 120) for name in drawn}
+    return replace(style, paper=paper, ink=int(rng.integers(190, 256)), head_ink=int(rng.integers(200, 256)),
+                   rule=paper + int(rng.integers(25, 110)), **fills)
 
 
 # Layout
@@ -224,7 +238,8 @@ def _blocks(content: Content, style: Style, wrap: float, rng: np.random.Generato
     made = []
     for cell in content.table.cells:
         font = bold if (cell.row < content.head_rows and style.bold_head) or (cell.row in content.sections and style.bold_sections) else plain
-        made.append(Block(*_wrap(cell.text, font, wrap * cell.colspan), font, style.indent if cell.col == 0 and cell.row >= content.head_rows and indents[cell.row] else 0))
+        indent = style.indent if cell.col == 0 and cell.row >= content.head_rows and indents[cell.row] else 0
+        made.append(Block(*_wrap(cell.text, font, wrap * cell.colspan), font, indent))
     return made
 
 
@@ -254,7 +269,8 @@ def _lay_out(content: Content, style: Style, rng: np.random.Generator) -> tuple[
     widths = np.round(widths * np.clip(style.stretch, 1, max(WIDEST / widths.sum(), 1)))
     high = round(style.size * style.leading)
     blank = np.array([r in content.parted for r in range(table.rows)]) * high * style.blank
-    heights = _spread(np.full(table.rows, float(high + 2 * style.pad[0])), [(c.row, c.rowspan, len(b.lines) * high + 2 * style.pad[0]) for c, b in zip(table.cells, blocks)])
+    needs = [(c.row, c.rowspan, len(b.lines) * high + 2 * style.pad[0]) for c, b in zip(table.cells, blocks)]
+    heights = _spread(np.full(table.rows, float(high + 2 * style.pad[0])), needs)
     heights += np.round(blank) + (rng.integers(0, style.ragged + 1, table.rows) if style.ragged else 0)
     left, top, right, bottom = style.margin
     ys, xs = _edges(heights, top + style.frame, style.gutter), _edges(widths, left + style.frame, style.gutter)
@@ -266,7 +282,9 @@ def _lay_out(content: Content, style: Style, rng: np.random.Generator) -> tuple[
 # Drawing
 
 def draw(corpus: Corpus, seed: Sequence[int], aged: bool = True) -> Drawing:
-    """The drawing of this seed (a sequence of integers): the same on every machine that has the same fonts and corpus. Raises EngineError without fonts.
+    """The drawing of this seed (a sequence of integers): the same on every machine that has the same fonts and corpus.
+
+    Raises EngineError without fonts.
 
     aged  False leaves out what happens to pictures after drawing: strips, low resolution, blur, shear, shadow, noise, JPEG
     """
@@ -299,7 +317,8 @@ def _draw(content: Content, style: Style, blocks: list[Block], ys: np.ndarray, x
 def _fill_cells(canvas: np.ndarray, content: Content, style: Style, boxes: Sequence[Box]) -> None:
     for cell, (x0, y0, x1, y1) in zip(content.table.cells, boxes):
         body = cell.row - content.head_rows
-        fill = style.head_fill if body < 0 else style.section_fill if cell.row in content.sections else style.stub_fill if cell.col == 0 and style.stub_fill else \
+        fill = style.head_fill if body < 0 else style.section_fill if cell.row in content.sections else \
+            style.stub_fill if cell.col == 0 and style.stub_fill else \
             style.stripe if body % 2 else None
         if fill is not None:
             canvas[int(y0):int(y1), int(x0):int(x1)] = fill
@@ -383,7 +402,7 @@ def _write(pen: ImageDraw.ImageDraw, cell, block: Block, box: Box, content: Cont
 
 
 def _gaps(edges: np.ndarray, spans: Sequence[tuple[int, int, tuple | None]], size: int, gutter: int) -> np.ndarray:
-    """[bands + 1, 2]: from the end of the ink of one band to the begin of the next; a band without ink of its own has the middle half of itself for ink."""
+    """[bands + 1, 2]: from the end of the ink of one band to the begin of the next; a band without ink has the middle half of itself for ink."""
     count = len(edges) - 1
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     for first, width, ink in spans:
@@ -411,7 +430,8 @@ def _aged(drawing: Drawing, rng: np.random.Generator) -> Drawing:
     if rng.random() < 0.15:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 0.9))
     if rng.random() < 0.1:
-        shade = np.linspace(*rng.uniform(0.7, 1.0, 2), picture.shape[1], dtype=np.float32)[None] * np.linspace(*rng.uniform(0.8, 1.0, 2), picture.shape[0], dtype=np.float32)[:, None]
+        across, down = (np.linspace(*rng.uniform(low, 1.0, 2), side, dtype=np.float32) for low, side in zip((0.7, 0.8), picture.shape[::-1]))
+        shade = across[None] * down[:, None]
         picture = (picture * shade).astype(np.uint8)
     if rng.random() < 0.2:
         noise = rng.integers(-12, 13, picture.size // 7 + 1, dtype=np.int16) // int(rng.integers(1, 4))
@@ -431,7 +451,8 @@ def _with_strip(drawing: Drawing, rng: np.random.Generator) -> Drawing:
     ink = 20 if paper > 127 else 235
     if rng.random() < 0.75:
         font = face(faces()[rng.integers(len(faces()))][0], int(rng.integers(8, 14))).font
-        words = " ".join(["Table 3. Results of the", "Source: annual report,", "Note: figures in thousands"][int(rng.integers(3))] for _ in range(int(rng.integers(1, 4))))
+        lines = ("Table 3. Results of the", "Source: annual report,", "Note: figures in thousands")
+        words = " ".join(lines[int(rng.integers(3))] for _ in range(int(rng.integers(1, 4))))
         ImageDraw.Draw(image).text((int(rng.integers(0, max(width // 2, 1))), int(rng.integers(-8, max(strip - 12, -7)))), words, fill=ink, font=font)
     else:
         ImageDraw.Draw(image).line([(0, 0 if above else strip - 1), (width, 0 if above else strip - 1)], fill=ink)
@@ -456,5 +477,6 @@ def _scaled(drawing: Drawing, down: float, across: float, drop: int) -> Drawing:
     def box(b: Box | None) -> Box | None:
         return b and (b[0] * across, (b[1] + drop) * down, b[2] * across, (b[3] + drop) * down)
     table = replace(drawing.table, cells=tuple(replace(c, box=box(c.box)) for c in drawing.table.cells))
-    return replace(drawing, table=table, inks=tuple(map(box, drawing.inks)), row_gaps=(drawing.row_gaps + drop) * down, col_gaps=drawing.col_gaps * across,
+    return replace(drawing, table=table, inks=tuple(map(box, drawing.inks)),
+                   row_gaps=(drawing.row_gaps + drop) * down, col_gaps=drawing.col_gaps * across,
                    row_rules=(drawing.row_rules + drop) * down, col_rules=drawing.col_rules * across)

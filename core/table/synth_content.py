@@ -1,4 +1,4 @@
-"""What drawn tables say: real Wikipedia tables cut to size, and made-up financial, scientific and schedule tables with the structures that are rare there."""
+"""What drawn tables say: real Wikipedia tables cut to size, and made-up ones with the structures that are rare there."""
 
 import gzip
 import json
@@ -65,10 +65,12 @@ def load_corpus(folder: Path | None, validation: bool = False) -> Corpus:
         return Corpus((), _made_words())
     path = folder / "wikitables.jsonl.gz"
     if not path.is_file():
-        raise InputError(f"There is no {path.name} in {folder}. Name the folder of the table data with --data, or give none to draw made-up tables only.")
+        raise InputError(f"There is no {path.name} in {folder}. Name the folder of the table data with --data, or give none to draw made-up "
+                         "tables only.")
     shown = shown_in_test(folder)
     with gzip.open(path, "rt", encoding="utf8") as lines:
-        records = [r for r in map(json.loads, lines) if r["complete"] and r["n_cols"] > 1 and r["id"] not in shown and is_validation(r["id"]) == validation]
+        whole = (r for r in map(json.loads, lines) if r["complete"] and r["n_cols"] > 1)
+        records = [r for r in whole if r["id"] not in shown and is_validation(r["id"]) == validation]
     words = {word for r in records for c in r["cells"] for word in c["text"].split() if 1 < len(word) < 15}
     return Corpus(tuple(records), tuple(sorted(words)) or _made_words())
 
@@ -138,7 +140,8 @@ def _made_up(corpus: Corpus, rng: np.random.Generator) -> Content:
     if rng.random() < 0.5:
         kinds[1:] = [kinds[1]] * (cols - 1)
     empty = rng.random() * 0.4 if rng.random() < 0.3 else 0.02
-    grid = [[Cell(levels + r, k, text=_value(kinds[k], corpus, rng) if k == 0 or rng.random() > empty else "") for k in range(cols)] for r in range(body)]
+    grid = [[Cell(levels + r, k, text=_value(kinds[k], corpus, rng) if k == 0 or rng.random() > empty else "") for k in range(cols)]
+            for r in range(body)]
     cells = [*head, *(cell for row in grid for cell in row)]
     content = Content(Table(levels + body, cols, tuple(cells)), levels, kinds[0] == "stub")
     if rng.random() < 0.35:
@@ -183,7 +186,8 @@ def _with_sections(content: Content, corpus: Corpus, rng: np.random.Generator) -
     for r in sections:
         spans = [(0, table.cols)] if across else [(k, 1) for k in range(table.cols)]
         moved += [Cell(r, k, 1, width, _value("phrase", corpus, rng) if k == 0 else "") for k, width in spans]
-    return replace(content, table=Table(table.rows + len(starts), table.cols, tuple(moved)), sections=frozenset(sections), parted=frozenset(sections if blank else ()))
+    return replace(content, table=Table(table.rows + len(starts), table.cols, tuple(moved)), sections=frozenset(sections),
+                   parted=frozenset(sections if blank else ()))
 
 
 def _with_spans(content: Content, rng: np.random.Generator) -> Content:
@@ -193,7 +197,10 @@ def _with_spans(content: Content, rng: np.random.Generator) -> Content:
     single = {(c.row, c.col): c for c in table.cells if c.rowspan == c.colspan == 1 and c.row >= content.head_rows}
     down = rng.random() < 0.55
     for _ in range(int(rng.integers(1, 7))):
-        height, width = (int(rng.integers(2, 6)), 1) if down else ((1, int(rng.integers(2, 4))) if rng.random() < 0.6 else (2, int(rng.integers(1, 3))))
+        if down:
+            height, width = int(rng.integers(2, 6)), 1
+        else:
+            height, width = (1, int(rng.integers(2, 4))) if rng.random() < 0.6 else (2, int(rng.integers(1, 3)))
         r = int(rng.integers(content.head_rows, max(table.rows - height, content.head_rows) + 1))
         k = int(rng.integers(0, 2)) if down else int(rng.integers(0, max(table.cols - width, 0) + 1))
         places = [(i, j) for i in range(r, r + height) for j in range(k, k + width)]
@@ -208,7 +215,9 @@ def _with_spans(content: Content, rng: np.random.Generator) -> Content:
 # Values
 
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
-KINDS = {"int": 4, "money": 3, "decimal": 4, "percent": 3, "year": 1, "date": 2, "name": 3, "long": 2, "short": 3, "code": 1, "mark": 2, "spread": 2, "range": 1, "phrase": 2}
+KINDS = {"int": 4, "money": 3, "decimal": 4, "percent": 3, "year": 1, "date": 2, "name": 3, "long": 2, "short": 3, "code": 1, "mark": 2,
+         "spread": 2, "range": 1, "phrase": 2}
+"""Kinds of columns and how common they are."""
 
 
 def _shares() -> np.ndarray:
@@ -227,13 +236,17 @@ def _value(kind: str, corpus: Corpus, rng: np.random.Generator) -> str:
         return _words(corpus, rng, *{"name": (2, 2), "phrase": (1, 4), "short": (1, 1), "long": (4, 16), "stub": (1, 5)}[kind])
     if kind == "date":
         day, month, year = int(rng.integers(1, 29)), MONTHS[rng.integers(12)], int(rng.integers(1900, 2026))
-        return (f"{day} {month} {year}", f"{month[:3]} {day}", f"{month} {day}, {year}", f"{year}-{day:02d}", f"{day} {month[:3]}")[int(rng.integers(5))]
+        dates = (f"{day} {month} {year}", f"{month[:3]} {day}", f"{month} {day}, {year}", f"{year}-{day:02d}", f"{day} {month[:3]}")
+        return dates[int(rng.integers(5))]
     if kind == "mark":
         return str(rng.choice(["–", "x", "#", "Yes", "No", "1", "A", "*", "•", "n/a", "-"]))
     if kind == "unit":
         return str(rng.choice(["%", "(%)", "n", "SD", "mg/L", "p-value", "$", "($)", "US$ million", "km", "Total", "Mean", "No.", "#", "Rank"]))
-    return {"int": f"{int(big):,}", "money": f"{rng.choice(['$', '$ ', '€', ''])}{big:,.2f}" if rng.random() < 0.8 else f"({int(big):,})", "decimal": f"{rng.uniform(-9, 99):.{int(rng.integers(1, 4))}f}",
-            "percent": f"{rng.uniform(0, 100):.1f}{rng.choice(['%', ' %', ''])}", "year": str(int(rng.integers(1890, 2030))), "code": f"{chr(65 + int(rng.integers(26)))}{int(rng.integers(1, 9999))}",
+    return {"int": f"{int(big):,}",
+            "money": f"{rng.choice(['$', '$ ', '€', ''])}{big:,.2f}" if rng.random() < 0.8 else f"({int(big):,})",
+            "decimal": f"{rng.uniform(-9, 99):.{int(rng.integers(1, 4))}f}",
+            "percent": f"{rng.uniform(0, 100):.1f}{rng.choice(['%', ' %', ''])}", "year": str(int(rng.integers(1890, 2030))),
+            "code": f"{chr(65 + int(rng.integers(26)))}{int(rng.integers(1, 9999))}",
             "spread": f"{rng.uniform(0, 99):.1f} ± {rng.uniform(0, 9):.1f}", "range": f"{int(big)}–{int(big * 1.5) + 1}"}[kind]
 
 

@@ -104,6 +104,10 @@ def _ink_boxes(drawing: Drawing, tokens: Sequence[int]) -> list:
     return [next(shares) if t == 0 else [np.nan] * 4 for t in tokens]
 
 
+def _profiles(gaps: Sequence[np.ndarray], drawings: Sequence[Drawing], size: tuple[int, int], axis: int) -> np.ndarray:
+    return np.stack([profile(g * size[axis] / d.picture.shape[axis], size[axis]) for g, d in zip(gaps, drawings)])
+
+
 def make_batch(drawings: Sequence[Drawing], size: tuple[int, int], rng: np.random.Generator) -> Batch:
     """Drawings at one input size (height, width) as one training step; ink is made a little fainter and noisier at random."""
     n, rows, cols = len(drawings), max(d.table.rows for d in drawings), max(d.table.cols for d in drawings)
@@ -111,7 +115,7 @@ def make_batch(drawings: Sequence[Drawing], size: tuple[int, int], rng: np.rando
     length = max(len(tokens) for tokens, _, _ in made)
     batch = Batch(
         np.stack([_worn(inked(d.picture, size), rng) for d in drawings])[:, None],
-        tuple(np.stack([profile(gaps * size[axis] / d.picture.shape[axis], size[axis]) for d in drawings for gaps in ((d.row_gaps, d.col_gaps)[axis],)]) for axis in (0, 1)),
+        (_profiles([d.row_gaps for d in drawings], drawings, size, 0), _profiles([d.col_gaps for d in drawings], drawings, size, 1)),
         (np.zeros((n, rows + 1), np.float32), np.zeros((n, cols + 1), np.float32)), np.full((n, rows, cols), -1, np.int8),
         np.zeros((n, length, 6), np.int32), np.full((n, length), -1, np.int32), np.full((n, length, 4), np.nan, np.float32))
     for i, (drawing, (tokens, *edges)) in enumerate(zip(drawings, made)):

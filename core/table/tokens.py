@@ -1,6 +1,7 @@
 """Table <-> PAPP tokens, the position-aware pixel-precise form of OTSL of the PIX-TAB post, and the grammar that lets only legal tables be decoded.
 
-`<rYYY>` opens each row at the line above it, `<cXXX>` stands before each cell token of the first row, C L U X say the cells as in OTSL, `</table>` ends.
+`<rYYY>` opens each row at the line above it, `<cXXX>` stands before each cell token of the first row, C L U X say the cells as in OTSL,
+`</table>` ends.
 The three digits are a place on the normalised picture (a bin of its height or width). There is no NL: the next `<rYYY>` or the end says it.
 """
 
@@ -225,7 +226,8 @@ def to_tokens(table: Table, ys: Sequence[int], xs: Sequence[int]) -> list[int]:
     """
     for places, count, axis in ((ys, table.rows, "row"), (xs, table.cols, "column")):
         if len(places) != count or any(b <= a for a, b in zip(places, places[1:])) or not 0 <= places[0] <= places[-1] < PLACES:
-            raise InputError(f"The {axis} places {list(places)[:8]} of a table with {count} {axis}s are not one growing place each within 0 to {PLACES - 1}.")
+            raise InputError(f"The {axis} places {list(places)[:8]} of a table with {count} {axis}s are not one growing place each "
+                             f"within 0 to {PLACES - 1}.")
     tokens = []
     for r, owners in enumerate(table.grid()):
         tokens.append(row_token(int(ys[r])))

@@ -124,7 +124,8 @@ def fed(options: Options, first: int) -> Iterator[Iterator[Batch]]:
         return
     context, count = multiprocessing.get_context("spawn"), options.drawers
     queues = [context.Queue(maxsize=max(24, CHUNK // options.batch)) for _ in range(count)]
-    workers = [context.Process(target=_feed, args=(queue, options.data, options.seed, options.batch, first, (i, count)), daemon=True) for i, queue in enumerate(queues)]
+    given = options.data, options.seed, options.batch, first
+    workers = [context.Process(target=_feed, args=(queue, *given, (i, count)), daemon=True) for i, queue in enumerate(queues)]
     for worker in workers:
         worker.start()
     try:
@@ -205,7 +206,8 @@ def train(options: Options, training: Training, say: Callable[[dict], None]) -> 
             training.elapsed, training.total, clock = training.elapsed + (1 if options.steps else now - clock), training.total + now - clock, now
             means = {name: 0.98 * means.get(name, value) + 0.02 * value for name, value in found.items()}
             if training.step % 100 == 0:
-                say(dict(event="step", step=training.step, images=training.images, seconds=round(training.total, 1), rate=training.optimiser.param_groups[0]["lr"],
+                say(dict(event="step", step=training.step, images=training.images, seconds=round(training.total, 1),
+                         rate=training.optimiser.param_groups[0]["lr"],
                          **{name: round(value, 4) for name, value in means.items()}))
             if now - saved > options.save_every:
                 training.save(checkpoint)
@@ -261,14 +263,16 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="launch.py train table", description=__doc__, exit_on_error=False)
     parser.add_argument("--minutes", type=float, default=30, help="length of the run's cosine; a run that was broken off is brought to its end first")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--data", type=Path, help="the folder of the shared data or of its tables (default: VITRINE_DATA, or ../shared/data; absent: made-up tables only)")
+    parser.add_argument("--data", type=Path, help="the folder of the shared data or of its tables (default: VITRINE_DATA, or ../shared/data; "
+                                                  "absent: made-up tables only)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--drawers", type=int, default=1, help="processes that draw")
     parser.add_argument("--scratch", action="store_true", help="begin anew, whatever was trained before")
     parser.add_argument("--publish", action="store_true", help="put the weights into assets/weights at the end")
-    parser.add_argument("--evaluate", nargs="*", metavar="SET", help=f"train nothing: print scores of the last checkpoint (or of the weights in assets) on {', '.join(SETS)} (default: all)")
+    parser.add_argument("--evaluate", nargs="*", metavar="SET", help="train nothing: print scores of the last checkpoint (or of the weights in "
+                                                                     f"assets) on {', '.join(SETS)} (default: all)")
     parser.add_argument("--every", type=int, default=1, help="with --evaluate: each N-th picture only")
     parser.add_argument("--scale", type=float, default=SCALE, help="with --evaluate: input size, times the picture's")
     parser.add_argument("--decoder", action="store_true", help="with --evaluate: the decoder's scores and drafts too")
@@ -310,7 +314,8 @@ def main(argv: list[str] | None = None) -> None:
     keep_memory()
     with contextlib.suppress(AttributeError):
         os.nice(10)
-    options = Options(given.minutes, None, given.device, table_folder(given.data), batch=given.batch, rate=given.rate, seed=given.seed, drawers=given.drawers)
+    options = Options(given.minutes, None, given.device, table_folder(given.data), batch=given.batch, rate=given.rate, seed=given.seed,
+                      drawers=given.drawers)
     torch.set_num_threads(options.threads)
     if given.evaluate is not None:
         print_scores(given, options)
@@ -327,7 +332,8 @@ def run(given: argparse.Namespace, options: Options) -> None:
             line = json.dumps(record)
             print(line, file=log, flush=True)
             print(line, flush=True)
-        say(dict(event="begin", minutes=given.minutes, step=training.step, device=given.device, seed=given.seed, batch=given.batch, data=options.data is not None,
+        say(dict(event="begin", minutes=given.minutes, step=training.step, device=given.device, seed=given.seed, batch=given.batch,
+                 data=options.data is not None,
                  parameters=sum(p.numel() for p in training.net.parameters()), torch=torch.__version__))
         try:
             train(options, training, say)

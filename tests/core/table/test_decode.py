@@ -139,7 +139,8 @@ def test_clear_scores_are_kept() -> None:
     assert legal_grid(scores) == wanted
 
 
-@pytest.mark.parametrize("line, wanted", [("--##--##--", [[0, 2], [4, 6], [8, 10]]), ("##--##", [[0, 0], [2, 4], [6, 6]]), ("------", [[0, 0], [6, 6]]), ("######", [[0, 0], [6, 6]])])
+@pytest.mark.parametrize("line, wanted", [("--##--##--", [[0, 2], [4, 6], [8, 10]]), ("##--##", [[0, 0], [2, 4], [6, 6]]),
+                                          ("------", [[0, 0], [6, 6]]), ("######", [[0, 0], [6, 6]])])
 def test_gaps_of_a_profile(line: str, wanted: list) -> None:
     assert gaps_of(np.array([9.0 if c == "-" else -9.0 for c in line])).tolist() == wanted
 

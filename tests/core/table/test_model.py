@@ -69,7 +69,8 @@ def test_a_batch_says_the_structure(drawn: list[Drawing]) -> None:
         tokens, ys, xs = sequence(drawing, size)
         assert from_tokens(tokens).table == drawing.table.without_text()
         assert (batch.wanted[i] >= 0).sum() == len(tokens) and (batch.grid[i] >= 0).sum() == drawing.table.rows * drawing.table.cols
-        for line, gaps, side, places in ((batch.profiles[0][i], drawing.row_gaps, size[0], ys), (batch.profiles[1][i], drawing.col_gaps, size[1], xs)):
+        for line, gaps, side, places in ((batch.profiles[0][i], drawing.row_gaps, size[0], ys),
+                                         (batch.profiles[1][i], drawing.col_gaps, size[1], xs)):
             assert len(gaps_of(20 * line - 10)) == len(gaps)
             assert np.abs(separators(gaps_of(20 * line - 10), side) - places).max() <= 1.01
         assert np.isfinite(batch.boxes[i]).all(1).sum() == sum(ink is not None for ink in drawing.inks)
@@ -169,7 +170,8 @@ def test_ink_is_bright_for_either_polarity() -> None:
     assert inked(page, (100, 100))[45, 50] == 255 and np.array_equal(inked(255 - page, (100, 100)) > 128, inked(page, (100, 100)) > 128)
 
 
-@pytest.mark.parametrize("shape, scale, wanted", [((300, 680), 1.0, (288, 640)), ((59, 238), 1.0, (160, 224)), ((3000, 4000), 1.0, (544, 640)), ((20, 2000), 0.6, (160, 640))])
+@pytest.mark.parametrize("shape, scale, wanted", [((300, 680), 1.0, (288, 640)), ((59, 238), 1.0, (160, 224)), ((3000, 4000), 1.0, (544, 640)),
+                                                  ((20, 2000), 0.6, (160, 640))])
 def test_input_sides(shape: tuple[int, int], scale: float, wanted: tuple[int, int]) -> None:
     assert fitting(*shape, scale) == wanted
 
@@ -242,7 +244,8 @@ def test_the_rate_rises_then_falls() -> None:
     assert rates[0] < 0.05 and max(rates) > 0.95 and rates[-1] == pytest.approx(0.01) and np.argmax(rates) < 10
 
 
-@pytest.mark.parametrize("argv", [["--minutes", "0"], ["--batch", "7"], ["--drawers", "-1"], ["--minutes", "many"], ["--evaluate", "imagenet"], ["--evaluate", "--every", "0"]])
+@pytest.mark.parametrize("argv", [["--minutes", "0"], ["--batch", "7"], ["--drawers", "-1"], ["--minutes", "many"], ["--evaluate", "imagenet"],
+                                  ["--evaluate", "--every", "0"]])
 def test_options_out_of_range_are_refused(argv: list[str]) -> None:
     with pytest.raises(ConfigError):
         train.main(argv)

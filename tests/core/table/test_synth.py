@@ -1,4 +1,4 @@
-"""Drawn tables: the same from the same seed, geometry that fits the pixels, no test table among the sources, and a clear word where fonts are missing."""
+"""Drawn tables: the same from the same seed, geometry that fits the pixels, no test table among the sources, a clear word where fonts are missing."""
 
 import gzip
 import json
@@ -56,7 +56,7 @@ def test_cell_boxes_tile_as_the_grid_does() -> None:
 
 
 def test_ink_boxes_hold_the_ink() -> None:
-    """On clean drawings without rules or fills no dark pixel lies outside the ink boxes (first columns aside: they may have dot leaders), and no box is empty."""
+    """On clean drawings without rules or fills no dark pixel lies outside the ink boxes (first columns may have dot leaders), and no box is empty."""
     seen = 0
     for drawing in drawings(120, aged=False):
         if drawing.style != "plain" or not np.isnan(drawing.row_rules).all():

@@ -95,7 +95,8 @@ def test_parse_names_what_is_no_token(text: str, said: str) -> None:
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["", "<r001><c001>C", "C", "<r001>C", "<r001><c001>L</table>", "<r001><c001>U</table>", "<r005><c001>C<c001>C</table>",
+@pytest.mark.parametrize("text", ["", "<r001><c001>C", "C", "<r001>C", "<r001><c001>L</table>", "<r001><c001>U</table>",
+                                  "<r005><c001>C<c001>C</table>",
                                   "<r005><c001>C<r005>C</table>", "<r001><c001>C<c002>C<r003>C</table>", "<r001><c001>C</table>C"])
 def test_illegal_sequences_are_refused(text: str) -> None:
     with pytest.raises(InputError):
