@@ -114,6 +114,7 @@ class Face:
 
     def __init__(self, path: Path, size: int) -> None:
         self.font = ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+        self.height = sum(self.font.getmetrics())
         self.known: dict[str, tuple[float, int, int]] = {}
 
     def measure(self, text: str) -> tuple[float, int, int]:
@@ -267,6 +268,8 @@ def _lay_out(content: Content, style: Style, rng: np.random.Generator) -> tuple[
             break
         wrap *= 0.65
     widths = np.round(widths * np.clip(style.stretch, 1, max(WIDEST / widths.sum(), 1)))
+    if style.ragged and widths.sum() < 0.7 * WIDEST:
+        widths += rng.integers(0, 4 * style.size, table.cols) * (rng.random(table.cols) < 0.4)
     high = round(style.size * style.leading)
     blank = np.array([r in content.parted for r in range(table.rows)]) * high * style.blank
     needs = [(c.row, c.rowspan, len(b.lines) * high + 2 * style.pad[0]) for c, b in zip(table.cells, blocks)]
@@ -386,7 +389,7 @@ def _write(pen: ImageDraw.ImageDraw, cell, block: Block, box: Box, content: Cont
     x0, y0, x1, y1 = box[0] + style.pad[1] + block.indent, box[1] + style.pad[0], box[2] - style.pad[1], box[3] - style.pad[0]
     y0 += round(high * style.blank) if cell.row in content.parted and cell.rowspan == 1 else 0
     room = max(y1 - y0 - high * len(block.lines), 0)
-    y = round(y0 + room * {"top": 0, "middle": 0.5, "bottom": 1}[style.valign] + (high - style.size) / 2)
+    y = round(y0 + room * {"top": 0, "middle": 0.5, "bottom": 1}[style.valign] + (high - block.face.height) / 2)
     ink, found = style.head_ink if head else style.ink, None
     for line, width in zip(block.lines, block.widths):
         x = round(x0 + max(x1 - x0 - width, 0) * {"left": 0, "center": 0.5, "right": 1}[align])
