@@ -59,10 +59,10 @@ class HeadsAnswer:
     confidence: float
 
 
-def heads_answer(net: TableNet, seen: Encoded) -> HeadsAnswer:
+def heads_answer(net: TableNet, seen: Encoded, threshold: float = GAP) -> HeadsAnswer:
     """The structure in one pass: runs of the separator profiles are rows and columns, the merge head joins places. seen holds one picture."""
     sizes = seen.row_gaps.shape[1], seen.col_gaps.shape[1]
-    ys, xs = (separators(gaps_of(line[0].cpu().numpy()), size) for line, size in zip((seen.row_gaps, seen.col_gaps), sizes))
+    ys, xs = (separators(gaps_of(line[0].cpu().numpy(), threshold), size) for line, size in zip((seen.row_gaps, seen.col_gaps), sizes))
     edges = [torch.tensor(places, dtype=torch.float32, device=seen.rows.device)[None] for places in (ys, xs)]
     logits = net.merge(seen, *edges, torch.ones(1, 1, len(ys) - 1, len(xs) - 1, device=seen.rows.device))[0]
     table = table_of(legal_grid(logits.cpu().numpy()))

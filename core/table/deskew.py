@@ -17,6 +17,8 @@ SCANNED_LINES = 256
 """Lines across the edges that are searched for such points, evenly spread over the picture."""
 EDGE_SHARE, LEAST_CONTRAST = 0.1, 8
 """The strongest tenth of the pixels, and none under 8 grey levels, are edges."""
+COARSE_THINNING = 4
+"""One edge point in so many votes in the coarse round."""
 LEAST_GAIN = 1.15
 """A turn must sharpen the profile by this factor over no turn at all, or the picture has no direction (noise, a photograph)."""
 HARMLESS_DRIFT = 1.0
@@ -70,12 +72,21 @@ def estimate_skew(grey: np.ndarray) -> float:
         return 0.0
     points = _edge_points(small)
     coarse = np.arange(-LARGEST_SKEW_DEGREES, LARGEST_SKEW_DEGREES + 1e-9, COARSE_STEP)
-    thinned = (points[0][::3], points[1][::3])
+    thinned = (points[0][::COARSE_THINNING], points[1][::COARSE_THINNING])
     centre = float(coarse[int(np.argmax(_total_sharpness(thinned, coarse)))])
+    if abs(centre) < COARSE_STEP / 2 and _stands_straight(points, small.shape):
+        return 0.0
     fine = np.arange(centre - COARSE_STEP, centre + COARSE_STEP + 1e-9, FINE_STEP)
     scores = _total_sharpness(points, fine)
     level = float(_total_sharpness(points, np.zeros(1))[0])
     return _peak(scores, fine) if scores.max() > LEAST_GAIN * level else 0.0
+
+
+def _stands_straight(points: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]) -> bool:
+    """Whether the profile is sharper without any turn than with one of two pixels over the longer side, either way: what remains is no more than one."""
+    step = float(np.degrees(np.arctan(2 * HARMLESS_DRIFT / max(shape))))
+    left, straight, right = _total_sharpness(points, np.array([-step, 0.0, step]))
+    return straight > max(left, right)
 
 
 def straighten(grey: np.ndarray, degrees: float) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,8 @@ SNAP_SHARE = 0.4
 """Edges closer than this share of the narrowest cell lie on one line: less than half, so that no cell can vanish."""
 SNAP_LEAST = 2.0
 """Pixels that edges of one line may differ by in any case: rounding at both ends."""
+SNAP_TEXT = 0.8
+"""Text heights that edges of one line differ by at most: a column is wider, also one that only spanning cells have."""
 UNRULED_CONFIDENCE = 0.3
 """Confidence of an empty place that no rule closes (the blank corner above row heads)."""
 LARGEST_HOLE_SHARE = 0.2
@@ -48,12 +50,13 @@ class Lattice:
         return owner
 
 
-def common_lines(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def common_lines(starts: np.ndarray, ends: np.ndarray, largest_snap: float = np.inf) -> np.ndarray:
     """float64[k]: the lines between cells that reach from `starts` to `ends` (float[n] each) along one axis, rising.
 
     Ends and the starts of the next cells that lie within the snap distance are one line, in the middle of the two.
+    largest_snap  pixels; two rows of spanning cells may be offset by less than a share of the narrowest cell
     """
-    snap = max(SNAP_LEAST, SNAP_SHARE * float((ends - starts).min()))
+    snap = max(SNAP_LEAST, min(SNAP_SHARE * float((ends - starts).min()), largest_snap))
     values = np.concatenate([ends, starts])
     order = np.argsort(values, kind="stable")
     group = np.concatenate([[0], np.cumsum(np.diff(values[order]) > snap)])
@@ -84,11 +87,11 @@ def _line_positions(end: np.ndarray, start: np.ndarray) -> np.ndarray:
     return np.where(known, (end + start) / 2, np.where(np.isnan(end), start - half, end + half))
 
 
-def lattice_of(boxes: np.ndarray) -> Lattice | None:
+def lattice_of(boxes: np.ndarray, text_height: float = np.inf) -> Lattice | None:
     """The lattice of cell interiors int32[n,4+] (x, y, width, height); None where they overlap or leave too much of the grid open."""
     x0, y0 = boxes[:, 0].astype(np.float64), boxes[:, 1].astype(np.float64)
     x1, y1 = x0 + boxes[:, 2], y0 + boxes[:, 3]
-    rows, cols = common_lines(y0, y1), common_lines(x0, x1)
+    rows, cols = (common_lines(start, end, SNAP_TEXT * text_height) for start, end in ((y0, y1), (x0, x1)))
     places = np.stack([_nearest(rows, y0), _nearest(cols, x0), _nearest(rows, y1), _nearest(cols, x1)], axis=1).astype(np.int32)
     if (places[:, 2:] <= places[:, :2]).any():
         return None

@@ -206,7 +206,7 @@ def _lattice_in(regions: np.ndarray, reason: np.ndarray, rules: Rules, text_heig
         return None, ONE_BOX
     if _crooked_beside(regions, reason, cells, text_height):
         return None, OPEN_CELLS
-    lattice = lattice_of(cells)
+    lattice = lattice_of(cells, text_height)
     return (None, OPEN_CELLS) if lattice is None else (split_narrow_cells(lattice, rules.hints, text_height), "")
 
 

@@ -116,10 +116,20 @@ def with_corners(mask: np.ndarray, text_height: float) -> np.ndarray:
 
 def without_loose_strokes(mask: np.ndarray, text_height: float) -> np.ndarray:
     """The mask uint8[H,W] without what is connected to no row of cells: strokes and blurred words inside them."""
-    labels = np.zeros(mask.shape, np.int32)
-    pieces = label_regions(mask, 8, labels)
-    keep = (pieces[:, 2:4] >= LEAST_FRAME * text_height).all(axis=1)
-    return mask if keep.all() else np.append(np.uint8(0), keep.astype(np.uint8))[labels]
+    keep = _is_frame(label_regions(mask, 8), text_height)
+    if keep.all():
+        return mask
+    labels = np.empty(mask.shape, np.int32)
+    pieces, mask = label_regions(mask, 8, labels), mask.copy()
+    for number in np.flatnonzero(~keep):
+        x, y, width, height = pieces[number, :4]
+        place = slice(y, y + height), slice(x, x + width)
+        mask[place][labels[place] == number + 1] = 0
+    return mask
+
+
+def _is_frame(pieces: np.ndarray, text_height: float) -> np.ndarray:
+    return (pieces[:, 2:4] >= LEAST_FRAME * text_height).all(axis=1)
 
 
 def find_rules(grey: np.ndarray, text_height: float, noise: float) -> Rules:
