@@ -205,8 +205,8 @@ def _palette(count: int, kept: np.ndarray) -> np.ndarray:
     """uint8[count + 1, 3]: hues a golden ratio apart, so that neighbours differ; 0 is the dark between the regions."""
     hue = (np.arange(count + 1) * 0.618034) % 1.0
     rgb = np.abs(hue[:, None] * 6 - np.array([3, 2, 4])) * np.array([1, -1, -1]) + np.array([-1, 2, 2])
-    colours = 105 + 130 * rgb.clip(0, 1)
-    colours[1:][~kept] = 140
+    colours = 150 + 62 * rgb.clip(0, 1)          # muted: the page keeps its strong colours for what is measured
+    colours[1:][~kept] = 104
     colours[0] = 34
     return colours.astype(np.uint8)
 
