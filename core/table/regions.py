@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from core.exhibit import Progress, silent
-from core.table.binarise import binarise, glyph_boxes, noise_level, text_height, to_grey
+from core.table.binarise import binarise, glyph_boxes, level_quantile, noise_level, text_height, to_grey
 from core.table.dashes import with_dashes
 from core.table.deskew import estimate_skew, straighten
 from core.table.grid import Cover, Lattice, confidences, cover_of, has_stray_rule, lattice_of, split_narrow_cells, table_of
@@ -22,6 +22,9 @@ CELL, OUTSIDE, SMALL, CROOKED, NESTED, FRAME, OTHER, THIN = (
     "the inside of a thick rule")
 SMALL_SIDE = 0.35
 """Narrower than this many text heights is the inside of a thick or double rule, or of a letter."""
+SLIM_SIDE, RULE_CONTRAST = 0.7, 40
+"""A region narrower than so many text heights is a spacer where it has the picture's common grey level, and the inside of a thick rule where it
+differs by this many levels."""
 RECTANGULAR = 0.65
 """Least share of its box that a cell interior fills: letters that touch a rule may bite some off. Cells that run into each other
 and still pass overlap their neighbours, which no grid allows."""
@@ -29,6 +32,8 @@ FRAMED_REGIONS = 4
 """A region that holds this many others is a frame around a table; one that holds fewer is a cell with check boxes in it."""
 THICKEST_RULE = 1.4
 """Text heights; a region that is nowhere wider and higher than this is the inside of the rules of a whole table."""
+COMMON_ROWS = 64
+"""Rows of the picture in which its common grey level is looked for."""
 LEAST_CELLS = 2
 """A single closed rectangle is a box, not a table."""
 COUNTED_CELLS = 4
@@ -122,6 +127,15 @@ def _sort_nested(regions: np.ndarray, reason: np.ndarray) -> np.ndarray:
     return reason
 
 
+def sort_slim(regions: np.ndarray, reason: np.ndarray, grey: np.ndarray, slim_side: float) -> None:
+    """Set the reason of slim rectangles that are pieces of a thick rule, between its crossings, to THIN; grey uint8[H,W] is the working picture."""
+    slim = np.flatnonzero((reason == CELL) & (regions[:, 2:4].min(axis=1) < slim_side))
+    if len(slim):
+        common = level_quantile(grey[:: 1 + len(grey) // COMMON_ROWS], 0.5)
+        level = np.array([grey[y : y + height, x : x + width].mean() for x, y, width, height in regions[slim, :4]])
+        reason[slim[np.abs(level - common) > RULE_CONTRAST]] = THIN
+
+
 def sort_thin(regions: np.ndarray, reason: np.ndarray, interior: np.ndarray, thickest: float) -> np.ndarray:
     """uint8[H,W], 1 on regions that are no rectangle and nowhere thicker than `thickest` pixels; their reason becomes THIN."""
     crooked = np.flatnonzero(reason == CROOKED)
@@ -143,7 +157,8 @@ def group_cells(regions: np.ndarray, reason: np.ndarray, body: np.ndarray) -> tu
 
     body  uint8[H,W], 1 on rules and in their insides; the cells are painted into it
     """
-    for x, y, width, height, _ in regions[(reason == CELL) | (reason == SMALL)]:
+    solid = regions[:, 4] == regions[:, 2].astype(np.int64) * regions[:, 3]
+    for x, y, width, height, _ in regions[(reason == CELL) | (reason == SMALL) | (reason == THIN) & solid]:
         body[y : y + height, x : x + width] = 1
     labels = np.zeros(body.shape, np.int32)
     bodies = label_regions(body, 8, labels)
@@ -246,11 +261,12 @@ def _sticks_out(lattice: Lattice, body: np.ndarray, reach: float) -> bool:
     return max(outside) > reach
 
 
-def _search(rules: Rules, binary: np.ndarray, text_height: float, clock: _Clock, inferred: bool = False) -> _Found:
+def _search(rules: Rules, working: np.ndarray, binary: np.ndarray, text_height: float, clock: _Clock, inferred: bool = False) -> _Found:
     """Fill, sort and arrange the regions between the rules."""
     interior = (rules.mask == 0).view(np.uint8)
     regions = label_regions(interior, 8)
     reason = sort_regions(regions, interior.shape, max(2.0, SMALL_SIDE * text_height), 2 * edge_reach(text_height))
+    sort_slim(regions, reason, working, SLIM_SIDE * text_height)
     thin = sort_thin(regions, reason, interior, THICKEST_RULE * text_height)
     group, bodies = group_cells(regions, reason, cv2.bitwise_or(thin, 1 - interior))
     best, others = largest_group(group)
@@ -275,13 +291,13 @@ def _search_all(working: np.ndarray, binary: np.ndarray, text_height: float, noi
     """
     rules = find_rules(working, text_height, noise)
     clock.lap("rules")
-    first = _search(rules, binary, text_height, clock)
+    first = _search(rules, working, binary, text_height, clock)
     if not first.why:
         return first
     for change, inferred in ((lambda: close_open_sides(rules, text_height), True), (lambda: with_dashes(rules, working, binary, text_height), False)):
         changed = change()
         clock.lap("rules")
-        found = first if changed is None else _search(changed, binary, text_height, clock, inferred)
+        found = first if changed is None else _search(changed, working, binary, text_height, clock, inferred)
         if not found.why:
             return found
     return first

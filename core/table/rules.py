@@ -104,14 +104,14 @@ def closed_across(flags: np.ndarray, reach: int) -> np.ndarray:
 
 def bit(flags: np.ndarray, wanted: int) -> np.ndarray:
     """uint8[H,W], 255 where this bit of the flags is set."""
-    return np.not_equal(flags & np.uint8(wanted), 0).view(np.uint8) * np.uint8(255)
+    return cv2.threshold(flags & np.uint8(wanted), 0, 255, cv2.THRESH_BINARY)[1]
 
 
 def with_corners(mask: np.ndarray, text_height: float) -> np.ndarray:
-    """The mask uint8[H,W] of runs along the rows with the ends of rules beyond doubt lengthened, which closes the corners of a frame."""
+    """The 0/1 mask uint8[H,W] of runs along the rows with the ends of rules beyond doubt lengthened, which closes the corners of a frame."""
     certain = np.empty_like(mask)
     long_runs(mask, half_window(CERTAIN_RUN * text_height), edge_reach(text_height), certain)
-    return mask | certain * np.uint8(255)
+    return np.bitwise_or(mask, certain, out=certain)
 
 
 def without_loose_strokes(mask: np.ndarray, text_height: float) -> np.ndarray:
@@ -137,6 +137,6 @@ def find_rules(grey: np.ndarray, text_height: float, noise: float) -> Rules:
     share = SOFT_SHARE if noise > SMOOTHED_NOISE or is_soft(grey) else LOCAL_SHARE
     level = edge_flags(grey, text_height, noise, share)
     upright = edge_flags(cv2.transpose(grey), text_height, noise, share)
-    mask = with_corners(bit(level, BRIDGED), text_height) | cv2.transpose(with_corners(bit(upright, BRIDGED), text_height))
+    mask = with_corners(level & np.uint8(BRIDGED), text_height) | cv2.transpose(with_corners(upright & np.uint8(BRIDGED), text_height))
     either = level | cv2.transpose(upright)
-    return Rules(without_loose_strokes(mask, text_height), bit(either, UNBROKEN), bit(either, STRONG))
+    return Rules(bit(without_loose_strokes(mask, text_height), BRIDGED), bit(either, UNBROKEN), bit(either, STRONG))
