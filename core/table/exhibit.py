@@ -10,17 +10,20 @@ import numpy as np
 
 from core.errors import InputError
 from core.exhibit import Outcome, Progress, Source, silent
-from core.io.pictures import MAX_BYTES, inspect, read_picture
+from core.io.pictures import MAX_BYTES, Picture, inspect, read_picture
 from core.table.config import TableConfig
 from core.table.export import Record, files_of, from_json
 from core.table.ocr import engine as ocr_engine
 from core.table.recognise import TableResult, part, recognise
+from cython_ext import BACKEND
 
 __all__ = ["Config", "MAX_BYTES", "amend", "inspect", "run", "stems", "warm"]
 
 Config = TableConfig
 DISPLAY_SIDE = 1800
 MAX_REGIONS = 2000
+TWIN_PIXELS = 8_000_000
+"""What the NumPy twins are given at most: they need several seconds and half a gigabyte for more."""
 SURE = 0.8
 PNG_BYTES = 1_500_000
 
@@ -56,11 +59,22 @@ def run(sources: Sequence[Source], config: TableConfig = TableConfig(), progress
 
 def _one(source: Source, config: TableConfig, progress: Progress, seconds: dict[str, float]) -> TableResult:
     progress(0.0, f"Opening {source.name}")
-    picture = _timed(seconds, "decode", lambda: read_picture(source, config.page, config.shrink))
+    picture = _timed(seconds, "decode", lambda: within_reach(read_picture(source, config.page, config.shrink)))
     result = recognise(picture, config, part(progress, 0.03, 0.97))
     for stage, spent in result.seconds.items():
         seconds[stage] = seconds.get(stage, 0.0) + spent
     return result
+
+
+def within_reach(picture: Picture, backend: str = BACKEND) -> Picture:
+    """The picture as it is; without the compiled kernels, one over TWIN_PIXELS at half its size, with a note. Boxes still refer to the input."""
+    import cv2
+
+    if backend == "compiled" or picture.rgb.shape[0] * picture.rgb.shape[1] <= TWIN_PIXELS:
+        return picture
+    half = cv2.resize(picture.rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    note = f"Without the compiled kernels pictures of more than {TWIN_PIXELS:,} pixels are read at half their size."
+    return replace(picture, rgb=half, scale=picture.scale * half.shape[1] / picture.rgb.shape[1], notes=(*picture.notes, note))
 
 
 def _timed(seconds: dict[str, float], stage: str, work):

@@ -138,3 +138,15 @@ def test_import_is_cheap():
     heavy = "[m for m in ('onnxruntime', 'rapidocr', 'cv2', 'openpyxl', 'pypdfium2', 'streamlit') if m in sys.modules]"
     done = subprocess.run([sys.executable, "-c", f"import sys, core.table.exhibit; print({heavy})"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_without_compiled_kernels_large_pictures_are_halved_and_boxes_stay_in_input_pixels():
+    from core.io.pictures import Picture
+
+    large = Picture("a.png", np.zeros((3000, 4000, 3), np.uint8), "PNG", 4000, 3000, 1, 1, "0")
+    assert exhibit.within_reach(large, "compiled") is large
+    halved = exhibit.within_reach(large, "numpy")
+    assert halved.rgb.shape == (1500, 2000, 3) and halved.scale == 0.5 and (halved.width, halved.height) == (4000, 3000)
+    assert "8,000,000" in halved.notes[-1]
+    small = Picture("a.png", np.zeros((300, 400, 3), np.uint8), "PNG", 400, 300, 1, 1, "0")
+    assert exhibit.within_reach(small, "numpy") is small
