@@ -112,31 +112,25 @@ def _outlines(fig: go.Figure, boxes: list[list[float]], to_input: list[list[floa
     """All cells of one colour as one trace: quadrangles separated by gaps."""
     x, y = [], []
     for box in boxes:
-        corners = upright(box, to_input)
-        x += [*(c[0] for c in corners), corners[0][0], None]
-        y += [*(c[1] for c in corners), corners[0][1], None]
+        around = corners(box, to_input)
+        x += [*(c[0] for c in around), around[0][0], None]
+        y += [*(c[1] for c in around), around[0][1], None]
     if x:
         fig.add_scatter(x=x, y=y, mode="lines", fill="toself", fillcolor=tint(colour, 0.10), line=dict(color=colour, width=px / 9), hoverinfo="skip")
 
 
-def upright(box: list[float], to_input: list[list[float]]) -> list[tuple[float, float]]:
-    """The turned rectangle whose bounding box this is: a cell of a skewed picture is drawn as it lies, not as its upright bound.
+def corners(box: list[float], to_input: list[list[float]]) -> list[tuple[float, float]]:
+    """The four corners of a cell as it lies in the picture: its box turned about its centre by the skew.
 
-    box       (x0, y0, x1, y1) in pixels of the input;  to_input  2 x 3 affine map straightened -> input
-    For a w x h cell turned by t the bound is w|cos t| + h|sin t| by w|sin t| + h|cos t|; both are solved for w and h.
+    box       (x0, y0, x1, y1) in pixels of the input, with the width and height of the straightened cell
+    to_input  2 x 3 affine map straightened -> input
     """
     x0, y0, x1, y1 = box
     cos, sin = to_input[0][0], to_input[1][0]
     size = math.hypot(cos, sin)
     cos, sin = cos / size, sin / size
-    square = cos * cos - sin * sin
-    wide = ((x1 - x0) * abs(cos) - (y1 - y0) * abs(sin)) / square
-    tall = ((y1 - y0) * abs(cos) - (x1 - x0) * abs(sin)) / square
-    if min(wide, tall) <= 0:
-        return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-    middle = (x0 + x1) / 2, (y0 + y1) / 2
-    return [(middle[0] + cos * u - sin * v, middle[1] + sin * u + cos * v)
-            for u, v in ((-wide / 2, -tall / 2), (wide / 2, -tall / 2), (wide / 2, tall / 2), (-wide / 2, tall / 2))]
+    x, y, u, v = (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / 2, (y1 - y0) / 2
+    return [(x + cos * a - sin * b, y + sin * a + cos * b) for a, b in ((-u, -v), (u, -v), (u, v), (-u, v))]
 
 
 def _hover_points(fig: go.Figure, cells: list[dict]) -> None:
@@ -318,8 +312,8 @@ def report(view) -> str:
 
 def _svg(view, this: Reading) -> str:
     width, height = this.result["image"]["width"], this.result["image"]["height"]
-    boxes = "".join(
-        f'<rect x="{x0:.1f}" y="{y0:.1f}" width="{x1 - x0:.1f}" height="{y1 - y0:.1f}" fill="none" stroke="{INK["light"]["ours"]}" stroke-width="{max(width, height) / 500:.2f}"/>'
-        for x0, y0, x1, y1 in (c["box"] for c in this.cells))
+    shapes = (" ".join(f"{x:.1f},{y:.1f}" for x, y in corners(c["box"], this.trace["to_input"])) for c in this.cells)
+    width_of_line = max(width, height) / 500
+    boxes = "".join(f'<polygon points="{points}" fill="none" stroke="{INK["light"]["ours"]}" stroke-width="{width_of_line:.2f}"/>' for points in shapes)
     return (f'<svg viewBox="0 0 {width} {height}" width="{min(width, 900)}" role="img" aria-label="{count(len(this.cells), "cell")} outlined">'
             f'<image href="{data_uri(picture_of(view, this.stem))}" width="{width}" height="{height}"/>{boxes}</svg>')
