@@ -64,9 +64,9 @@ class Counter:
 _to_editor, _to_page = Counter(), Counter()
 
 
-def offer(sid: str, data: bytes, owner: str = "") -> None:
-    """The page hands the editor the picture to begin with."""
-    _to_editor.leave(sid, data, owner or _asking())
+def offer(sid: str, data: bytes, owner: str) -> None:
+    """The page hands the editor the picture of this visitor to begin with."""
+    _to_editor.leave(sid, data, owner)
 
 
 def offered(sid: str) -> bytes | None:
@@ -91,9 +91,3 @@ def forget(owner: str) -> None:
     """Drop every picture of this visitor."""
     _to_editor.forget(owner)
     _to_page.forget(owner)
-
-
-def _asking() -> str:
-    from app.visitors import visitor
-
-    return visitor()

@@ -8,6 +8,7 @@ import streamlit as st
 from app import desk
 from app.pieces import act, mode, plain, small
 from app.registry import Exhibit
+from app.visitors import visitor
 from app.widgets.config_form import config_form
 from core.errors import VitrineError
 from core.exhibit import Source
@@ -103,7 +104,7 @@ def _editor(row: Exhibit) -> None:
     sid = st.session_state[f"editor-sid:{row.slug}"]
     place = desk.desk(row)
     if place.sources:
-        handover.offer(sid, place.sources[0].data)
+        handover.offer(sid, place.sources[0].data, visitor())
 
     @st.dialog(f"Crop or rotate the {row.input_word}", width="large")
     def dialog() -> None:
