@@ -1,5 +1,6 @@
 """Where a job runs: a lane owns one worker process (or borrows any stdlib Executor) and carries progress out and the wish to stop in."""
 
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -72,10 +73,8 @@ class ProcessLane:
 
     def stop(self, key: str, future: Future) -> None:
         """Ask the worker to leave the job at its next progress report."""
-        try:
+        with contextlib.suppress(OSError):  # a worker that is dead need not be asked
             self._pipe.send(key)
-        except OSError:
-            pass
 
     def replace(self) -> None:
         """End the worker at once and start a fresh one."""

@@ -81,7 +81,8 @@ def test_pages_follow_each_other(studio, visit):
     page.goto(studio.url)
     for name in ("Tables", "History", "Compare", "Gallery"):
         page.get_by_test_id("stHeader").get_by_role("link", name=name, exact=True).click()
-        page.locator("h1").first.wait_for()
         settled(page)
+        assert page.get_by_test_id("stHeader").get_by_role("link", name=name, exact=True).count() == 1
     page.go_back()
     page.wait_for_url("**/compare*")
+    assert page.get_by_role("heading", name="Two runs").count() == 1

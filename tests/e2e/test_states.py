@@ -46,6 +46,7 @@ def test_the_second_visitor_sees_the_line_and_can_leave_it(narrow, visit):
     second.get_by_role("heading", name="cells found").wait_for()
     first.get_by_role("button", name="Stop").click()
     first.get_by_role("heading", name="cells found").wait_for()
+    assert narrow.health()["queue"]["waiting"] == 0
 
 
 def test_a_worker_that_dies_is_a_sentence_and_the_next_run_works(narrow, visit):

@@ -63,6 +63,7 @@ def test_a_picture_without_rules_is_declined(studio, visit):
     page.get_by_text("No rules", exact=True).click()
     wait_for_run(page, before)
     page.get_by_role("heading", name="No closed cells here").wait_for()
+    assert page.get_by_role("button", name="XLSX").count() == 0
 
 
 def test_what_is_no_picture_is_refused_with_a_sentence(studio, visit):
@@ -98,6 +99,7 @@ def test_the_editor_hands_its_picture_to_the_page(studio, visit):
     editor.get_by_role("button", name="Use this picture").click()
     wait_for_run(page, before)
     page.get_by_text("edited-").first.wait_for()
+    assert page.get_by_role("heading", name="43 cells found").count() == 1
 
 
 def test_two_windows_on_one_run_do_not_overwrite_each_other(studio, visit):
@@ -161,3 +163,4 @@ def test_a_large_picture_offers_to_halve_it(studio, visit, tmp_path):
     page.get_by_text("25,000,000").first.wait_for()
     page.get_by_role("button", name="Halve it for me").first.click()
     page.get_by_role("heading", name="No closed cells here").wait_for()
+    assert page.get_by_text("its sides were halved").count() == 1
