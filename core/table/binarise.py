@@ -13,7 +13,7 @@ INK_CONTRAST = 22
 """Grey levels between ink and its own background; below it, JPEG ringing and paper texture would count as ink."""
 NOISE_MARGIN = 4.0
 """Ink differs from its background by more than this many standard deviations of the noise."""
-NOISE_ROWS = 96
+NOISE_ROWS = 64
 """Rows on which the noise is measured; more do not change the median."""
 GLYPH_SIDE = 3
 """Specks and dashes lower than this many pixels are no glyphs, at any resolution a person can read."""

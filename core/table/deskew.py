@@ -11,9 +11,9 @@ WORKING_SIDE = 1000
 """The angle is measured on a picture no longer than this: one pixel there is 0.06 degrees."""
 COARSE_STEP, FINE_STEP = 0.5, 0.1
 """Degrees between tried angles in the two rounds of the search."""
-EDGE_POINTS = 3_000
+EDGE_POINTS = 2_500
 """Edge points that vote; more do not move the maximum."""
-SCANNED_LINES = 192
+SCANNED_LINES = 128
 """Lines across the edges that are searched for such points, evenly spread over the picture."""
 EDGE_SHARE, LEAST_CONTRAST = 0.1, 8
 """The strongest tenth of the pixels, and none under 8 grey levels, are edges."""

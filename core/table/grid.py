@@ -223,6 +223,6 @@ def table_of(lattice: Lattice, confidence: np.ndarray, to_input: np.ndarray) -> 
     scale = float(np.hypot(to_input[0, 0], to_input[1, 0]))
     half_w, half_h = scale * (x[:, 1] - x[:, 0]) / 2, scale * (y[:, 1] - y[:, 0]) / 2
     boxes = np.stack([cx - half_w, cy - half_h, cx + half_w, cy + half_h], axis=1).round(2).tolist()
-    cells = [Cell(int(r0), int(c0), int(r1 - r0), int(c1 - c0), box=tuple(box), confidence=round(float(sure), 4))
-             for (r0, c0, r1, c1), box, sure in zip(lattice.places, boxes, confidence, strict=True)]
+    cells = [Cell(r0, c0, r1 - r0, c1 - c0, box=tuple(box), confidence=sure)
+             for (r0, c0, r1, c1), box, sure in zip(lattice.places.tolist(), boxes, confidence.round(4).tolist(), strict=True)]
     return Table(len(lattice.rows) - 1, len(lattice.cols) - 1, tuple(cells))

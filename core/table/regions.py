@@ -158,7 +158,7 @@ def group_cells(regions: np.ndarray, reason: np.ndarray, body: np.ndarray) -> tu
     body  uint8[H,W], 1 on rules and in their insides; the cells are painted into it
     """
     solid = regions[:, 4] == regions[:, 2].astype(np.int64) * regions[:, 3]
-    for x, y, width, height, _ in regions[(reason == CELL) | (reason == SMALL) | (reason == THIN) & solid]:
+    for x, y, width, height, _ in regions[(reason == CELL) | (reason == SMALL) | (reason == THIN) & solid].tolist():
         body[y : y + height, x : x + width] = 1
     labels = np.zeros(body.shape, np.int32)
     bodies = label_regions(body, 8, labels)
@@ -181,7 +181,7 @@ def describe_regions(regions: np.ndarray, reason: np.ndarray, to_input: np.ndarr
     cx, cy = to_input @ centre + 0.5
     half_w, half_h = regions[:, 2] / 2, regions[:, 3] / 2
     boxes = np.stack([cx - half_w, cy - half_h, cx + half_w, cy + half_h], axis=1).round(2).tolist()
-    return tuple(Region(tuple(box), int(area), why == CELL, why) for box, area, why in zip(boxes, regions[:, 4], reason, strict=True))
+    return tuple(Region(tuple(box), area, why == CELL, why) for box, area, why in zip(boxes, regions[:, 4].tolist(), reason, strict=True))
 
 
 class _Clock:

@@ -15,7 +15,7 @@ NOISE_MARGIN = 2.5
 """An edge must exceed the noise of a difference of two pixels by this many standard deviations."""
 SMOOTHED_NOISE = 1.5
 """Grey levels of noise from which on the picture is smoothed along the edge before it is differentiated."""
-SOFT_RATIO, STRONG_QUANTILE, SOFTNESS_ROWS = 0.75, 0.995, 96
+SOFT_RATIO, STRONG_QUANTILE, SOFTNESS_ROWS = 0.75, 0.995, 64
 """An edge is soft when it changes less over one pixel than this share of its change over two, at the strongest half per cent of so many rows."""
 LOCAL_SHARE, SOFT_SHARE = 0.3, 0.5
 """An edge must be this strong relative to the strongest edge beside it on its line: between the letters of a blurred word it is not,
@@ -60,7 +60,7 @@ def half_window(length: float) -> int:
 
 def edge_reach(text_height: float) -> int:
     """Pixels on either side between which an edge is measured: 1 for text of a screen, more where large text says that edges are soft."""
-    return int(np.clip(round(text_height / 14), 1, 4))
+    return min(4, max(1, round(text_height / 14)))
 
 
 def is_soft(grey: np.ndarray) -> bool:

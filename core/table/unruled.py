@@ -66,6 +66,8 @@ def lines_per_cell(text: CellText, cells: int, text_height: float) -> np.ndarray
 
 def rows_are_unruled(lattice: Lattice, lines: np.ndarray) -> bool:
     """Whether most lines of text stand in rows whose cells each hold a list: a boxed head over open columns."""
+    if lines.max(initial=0) < SHORT_LIST_LINES:
+        return False
     listed = 0
     for top, bottom in np.unique(lattice.places[:, [0, 2]], axis=0):
         inside = lines[(lattice.places[:, 0] == top) & (lattice.places[:, 2] == bottom)]
@@ -92,11 +94,11 @@ def columns_are_unruled(lattice: Lattice, text: CellText, text_height: float) ->
 
 def _rivers(box: np.ndarray, cell: np.ndarray, text_height: float) -> int:
     """How many gaps at least RIVER_WIDTH wide no piece of text crosses, with text on both sides in RIVER_SHARE of the cells."""
-    cells = np.unique(cell)
-    if len(cells) < 2:
-        return 0
     order = np.argsort(box[:, 0])
     reached = np.maximum.accumulate(box[order, 2])
     gaps = np.flatnonzero(box[order[1:], 0] - reached[:-1] >= RIVER_WIDTH * text_height)
+    if len(gaps) == 0:
+        return 0
+    cells = np.unique(cell)
     both = [np.intersect1d(cell[order[: g + 1]], cell[order[g + 1 :]]).size for g in gaps]
     return int(sum(n >= max(2, RIVER_SHARE * len(cells)) for n in both))
