@@ -68,7 +68,7 @@ def evaluate(net: TableNet, folder: Path, name: str, every: int = 1, scale: floa
             scores[record.get("style", "")].append(teds(answer.table, true, structure_only=True))
     everything = [score for part in scores.values() for score in part]
     return dict(set=name, scale=scale, **summary(everything), cpu_ms=round(1e3 * spent / max(len(everything), 1), 1),
-                styles={style: summary(part) for style, part in sorted(scores.items()) if style})
+                styles=_by_style(scores))
 
 
 def evaluate_decoder(net: TableNet, folder: Path, name: str, every: int = 1, scale: float = SCALE) -> dict:
@@ -78,11 +78,10 @@ def evaluate_decoder(net: TableNet, folder: Path, name: str, every: int = 1, sca
              identical: every draft wrote greedy's tokens on every picture;
              agree: scores of the tables on which the heads and the decoder say the same
     """
-    scores: list[float] = []
-    agreed: list[float] = []
+    scores, agreed = defaultdict(list), []
     counts, spent, identical, tokens = defaultdict(int), defaultdict(float), True, 0
     with torch.inference_mode():
-        for _, grey, true in pictures(folder, name, every):
+        for record, grey, true in pictures(folder, name, every):
             seen = net.encoder(to_input(grey, fitting(*grey.shape, scale)))
             answer, made = heads_answer(net, seen), []
             for draft, rule in zip(DRAFTS, (no_draft, by_rules, by_heads(answer.tokens))):
@@ -93,11 +92,18 @@ def evaluate_decoder(net: TableNet, folder: Path, name: str, every: int = 1, sca
             tokens += len(made[0].tokens)
             identical &= all(m.tokens == made[0].tokens for m in made)
             table = made[0].layout().table
-            scores.append(teds(table, true, structure_only=True))
-            agreed += [scores[-1]] if table == answer.table else []
-    drafts = {draft: dict(tokens_per_call=round(tokens / max(counts[draft], 1), 2), cpu_ms=round(1e3 * spent[draft] / max(len(scores), 1), 1))
+            score = teds(table, true, structure_only=True)
+            scores[record.get("style", "")].append(score)
+            agreed += [score] if table == answer.table else []
+    everything = [score for part in scores.values() for score in part]
+    drafts = {draft: dict(tokens_per_call=round(tokens / max(counts[draft], 1), 2), cpu_ms=round(1e3 * spent[draft] / max(len(everything), 1), 1))
               for draft in DRAFTS}
-    return dict(set=name, scale=scale, decoder=True, **summary(scores), drafts=drafts, identical=identical, agree=summary(agreed))
+    return dict(set=name, scale=scale, decoder=True, **summary(everything), drafts=drafts, identical=identical, agree=summary(agreed),
+                styles=_by_style(scores))
+
+
+def _by_style(scores: dict[str, list[float]]) -> dict[str, dict]:
+    return {style: summary(part) for style, part in sorted(scores.items()) if style}
 
 
 def summary(scores: list[float]) -> dict:

@@ -275,6 +275,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
                                                                      f"assets) on {', '.join(SETS)} (default: all)")
     parser.add_argument("--every", type=int, default=1, help="with --evaluate: each N-th picture only")
     parser.add_argument("--scale", type=float, default=SCALE, help="with --evaluate: input size, times the picture's")
+    parser.add_argument("--shipped", action="store_true", help="with --evaluate: the weights in assets even where there is a later checkpoint")
     parser.add_argument("--decoder", action="store_true", help="with --evaluate: the decoder's scores and drafts too")
     given = parser.parse_args(argv)
     if not 0 < given.minutes <= 6000 or given.batch not in (4, 8, 16, 32) or given.drawers < 0:
@@ -299,7 +300,7 @@ def print_scores(given: argparse.Namespace, options: Options) -> None:
     """One JSON line per set (two with --decoder). Raises InputError without data."""
     if options.data is None:
         raise InputError("There is no picture to evaluate on. Name the folder of the shared data with --data.")
-    net = Training.begin(options).net.float().eval()
+    net = load_weights(WEIGHTS) if given.shipped else Training.begin(options).net.eval()
     for name in given.evaluate or SETS:
         for score in (evaluate, evaluate_decoder)[:2 if given.decoder else 1]:
             print(json.dumps(score(net, options.data, name, given.every, given.scale)), flush=True)
