@@ -179,7 +179,7 @@ class Training:
         path, device = options.state / "table.pt", torch.device(options.device)
         torch.manual_seed(options.seed)
         resumed = path.is_file() and not scratch
-        net = TableNet(SMALL) if resumed or scratch or not WEIGHTS.is_file() else load_weights(WEIGHTS)
+        net = TableNet(SMALL) if resumed or scratch or not WEIGHTS.is_file() else load_weights(WEIGHTS, SMALL)
         net = net.to(device, memory_format=torch.channels_last)
         made = cls(net, make_optimiser(net, options.rate))
         if resumed:

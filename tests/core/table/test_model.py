@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.errors import ConfigError, EngineError, InputError
 from core.table import targets, train
-from core.table.decode import gaps_of, heads_answer, to_input
+from core.table.decode import decode, gaps_of, heads_answer, to_input
 from core.table.metrics import teds
 from core.table.model import BIN, SMALL, Size, TableNet, fitting, inked, load_weights, save_weights
 from core.table.synth import Drawing, draw, faces
@@ -197,6 +198,30 @@ def test_a_few_pictures_are_learnt_by_heart(drawn: list[Drawing]) -> None:
     assert np.mean([teds(a.table, d.table, structure_only=True) for a, d in zip(answers, few)]) > 0.9
 
 
+def test_training_goes_on_from_the_shipped_weights_where_there_is_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "SMALL", TINY)
+    monkeypatch.setattr(train, "WEIGHTS", tmp_path / "net.npz")
+    shipped = TableNet(TINY)
+    save_weights(shipped, train.WEIGHTS)
+    begun, fresh = (train.Training.begin(train.Options(state=tmp_path), scratch) for scratch in (False, True))
+    name = "encoder.stem.0.weight"
+    assert torch.allclose(begun.net.state_dict()[name], shipped.state_dict()[name], rtol=1e-3, atol=1e-5)
+    assert not torch.allclose(fresh.net.state_dict()[name], shipped.state_dict()[name], rtol=1e-3, atol=1e-5)
+
+
+def test_the_shipped_weights_load_and_read() -> None:
+    """The weight file of this version fits this code and reads a plain drawing of three by two."""
+    net = load_weights(train.WEIGHTS)
+    page = np.full((150, 300), 255, np.uint8)
+    for r in range(3):
+        for k in range(2):
+            cv2.putText(page, ("Name", "Weight", "Apple", "125", "Melon", "2040")[2 * r + k], (20 + 150 * k, 40 + 45 * r), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 0, 1, cv2.LINE_AA)
+    with torch.inference_mode():
+        seen = net.encoder(to_input(page, fitting(*page.shape, 0.8)))
+        heads, decoded = heads_answer(net, seen).table, decode(net, seen).layout().table
+    assert (heads.rows, heads.cols) == (decoded.rows, decoded.cols) == (3, 2) and len(heads.cells) == len(decoded.cells) == 6
+
+
 class Broken(Exception):
     """The run is broken off here."""
 
@@ -232,6 +257,7 @@ def _breaking_after(count: int, step):
 def test_a_finished_run_begins_a_new_cosine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn: list[Drawing]) -> None:
     monkeypatch.setattr(targets, "CHUNK", 16)
     monkeypatch.setattr(train, "SMALL", TINY)
+    monkeypatch.setattr(train, "WEIGHTS", tmp_path / "none.npz")
     options = train.Options(steps=2, drawers=0, state=tmp_path)
     for _ in range(2):
         training = train.Training.begin(options)
