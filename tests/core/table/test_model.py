@@ -215,7 +215,8 @@ def test_the_shipped_weights_load_and_read() -> None:
     page = np.full((150, 300), 255, np.uint8)
     for r in range(3):
         for k in range(2):
-            cv2.putText(page, ("Name", "Weight", "Apple", "125", "Melon", "2040")[2 * r + k], (20 + 150 * k, 40 + 45 * r), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 0, 1, cv2.LINE_AA)
+            text = ("Name", "Weight", "Apple", "125", "Melon", "2040")[2 * r + k]
+            cv2.putText(page, text, (20 + 150 * k, 40 + 45 * r), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 0, 1, cv2.LINE_AA)
     with torch.inference_mode():
         seen = net.encoder(to_input(page, fitting(*page.shape, 0.8)))
         heads, decoded = heads_answer(net, seen).table, decode(net, seen).layout().table
