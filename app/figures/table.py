@@ -289,7 +289,7 @@ def comparison(a, b, mode: str, px: int):
     left, right = (sum(r.trace["seconds"].values()) for r in (one, two))
     agreement = [("same cells", f"{len(same):,} of {max(len(first), len(second)):,}"), ("same text in them", f"{len(texts):,} of {len(same):,}")]
     counts = [("cells, left", f"{len(first):,}"), ("cells, right", f"{len(second):,}")]
-    return figures[0], figures[1], [*(agreement if one_picture else counts), ("reading time, right ÷ left", f"{right / left:.2f}×")]
+    return figures[0], figures[1], [*(agreement if one_picture else counts), ("time, right ÷ left", f"{right / left:.2f}×")]
 
 
 def _alike(a: dict, b: dict) -> bool:

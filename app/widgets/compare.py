@@ -32,9 +32,11 @@ def title(summary) -> str:
     return f"{summary.record['inputs'][0]['name']} · {settings} · {summary.record['created'][11:16]} · {summary.id[-4:]}"
 
 
-def label(view: View) -> str:
-    """The heading of one side."""
-    return f"{view.record['inputs'][0]['name']} · {(view.id or 'not saved')[-4:]}"
+def label(view: View, other: View) -> str:
+    """The heading of one side: its input, what was set otherwise than on the other side, the end of its id."""
+    settings = view.record["config"]
+    differing = [f"{key} {value}" for key, value in settings.items() if other.record["config"].get(key) != value]
+    return " · ".join([view.record["inputs"][0]["name"], *differing, (view.id or "not saved")[-4:]])
 
 
 def side_by_side(row: Exhibit, left: View, right: View) -> None:
@@ -42,9 +44,9 @@ def side_by_side(row: Exhibit, left: View, right: View) -> None:
     figures = import_module(row.figures)
     first, second, between = figures.comparison(left, right, mode(), base_px())
     columns = st.columns([3, 1.2, 3], gap="small")
-    for column, view, (fig, alt), key in ((columns[0], left, first, "a"), (columns[2], right, second, "b")):
+    for column, view, other, (fig, alt), key in ((columns[0], left, right, first, "a"), (columns[2], right, left, second, "b")):
         with column:
-            st.markdown(f"**{plain(label(view))}**")
+            st.markdown(f"**{plain(label(view, other))}**")
             st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=alt, key=f"compare-{key}")
     with columns[1]:
         for words, value in between:

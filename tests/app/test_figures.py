@@ -63,7 +63,7 @@ def test_a_joined_cell_is_corrected_from_any_of_its_places(view):
 def test_comparing_a_run_with_itself_finds_no_difference(view):
     (_, _), (_, _), between = figures.comparison(view, view, "dark", 20)
     values = dict(between)
-    assert values["same cells"] == "47 of 47" and values["same text in them"] == "47 of 47" and values["reading time, right ÷ left"] == "1.00×"
+    assert values["same cells"] == "47 of 47" and values["same text in them"] == "47 of 47" and values["time, right ÷ left"] == "1.00×"
 
 
 def test_layers_hover_at_the_middle_of_their_regions(view):
