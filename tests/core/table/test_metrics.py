@@ -1,7 +1,6 @@
 """TEDS against the official values, values by hand, an independent tree edit distance, and its laws."""
 
 import json
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from core.errors import InputError
 from core.table.metrics import summary, teds, teds_html
 from core.table.table import Cell, Table
 from cython_ext import reference
+from tests.cython_ext.test_tree_distance import plain_tree_distance
 
 GOLDEN = json.loads((Path(__file__).resolve().parents[2] / "golden" / "teds.json").read_text(encoding="utf8"))["pairs"]
 
@@ -182,19 +182,8 @@ def plain_teds(pred, true, structure_only):
             return 1.0
         return plain_levenshtein(a[3], b[3]) / max(len(a[3]), len(b[3])) if len(a) == 4 and (a[3] or b[3]) else 0.0
 
-    def size(forest):
-        return sum(1 + size(below) for _, below in forest)
-
-    @cache
-    def distance(f, g):
-        if not f or not g:
-            return float(size(f) + size(g))
-        (name_f, below_f), (name_g, below_g) = f[-1], g[-1]
-        return min(distance(f[:-1] + below_f, g) + 1, distance(f, g[:-1] + below_g) + 1,
-                   distance(f[:-1], g[:-1]) + distance(below_f, below_g) + rename(name_f, name_g))
-
     nodes = max(table.rows + len(table.cells) for table in (pred, true))
-    return 1 - distance((tree(pred),), (tree(true),)) / nodes
+    return 1 - plain_tree_distance(tree(pred), tree(true), rename) / nodes
 
 
 @given(pred=tables(), true=tables(), structure_only=st.booleans())
