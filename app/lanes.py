@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from importlib import import_module
 from multiprocessing import spawn
 from multiprocessing.connection import Connection
@@ -64,11 +64,9 @@ class ProcessLane:
     def reports(self) -> list[tuple[str, float, str]]:
         """(key, fraction, message) that arrived since the last call, oldest first."""
         found = []
-        try:
+        with contextlib.suppress(EOFError, OSError):  # the worker is gone; its future says so
             while self._pipe.poll():
                 found.append(self._pipe.recv())
-        except (EOFError, OSError):
-            pass  # the worker is gone; its future says so
         return found
 
     def stop(self, key: str, future: Future) -> None:
@@ -89,10 +87,8 @@ class ProcessLane:
 
     def _kill(self) -> None:
         # A worker that still starts is waited for: only then is its number known.
-        try:
+        with contextlib.suppress(BrokenExecutor, CancelledError, TimeoutError, OSError):  # it never started, or is already gone
             os.kill(self._pid.result(timeout=10), getattr(signal, "SIGKILL", signal.SIGTERM))
-        except Exception:
-            pass  # never started or already gone
 
 
 class BorrowedLane:
