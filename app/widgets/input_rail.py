@@ -67,7 +67,8 @@ def _upload(row: Exhibit, place: desk.Desk) -> None:
     st.file_uploader("Or your own", row.accepts, accept_multiple_files=True, key=key, on_change=take,
                      max_upload_size=row.max_bytes // 1_000_000)
     for name, reason in place.refused:
-        st.error(f"**{plain(name)}** {plain(reason)}", icon=":material/error:")
+        named = reason if reason.startswith(name) else f"{name}: {reason}"
+        st.error(plain(named), icon=":material/error:")
     if place.origin in ("upload", "editor", "link"):
         names = ", ".join(plain(s.name) for s in place.sources[:3])
         small(f"On the desk: {names}" + (f" and {len(place.sources) - 3} more" if len(place.sources) > 3 else ""))
