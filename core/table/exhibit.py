@@ -23,7 +23,7 @@ Config = TableConfig
 DISPLAY_SIDE = 1800
 MAX_REGIONS = 2000
 TWIN_PIXELS = 8_000_000
-"""What the NumPy twins are given at most: they need several seconds and half a gigabyte for more."""
+"""What the NumPy twins are given at most: that many took 1.8 s and 0.3 GB on the machine they were tried on."""
 SURE = 0.8
 PNG_BYTES = 1_500_000
 
