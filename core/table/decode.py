@@ -7,14 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.table.model import BIN, Encoded, TableNet, context_row, inked
-from core.table.table import Table
-from core.table.targets import bins, separators
-from core.table.tokens import (CELL, DONE, END, FIRST_ROW, MAX_CELLS, NEXT_COL, START, C, Grammar, Layout, cell_choices, col_token, from_tokens,
-                               row_token, table_of, to_tokens)
+from core.table.heads import BIN, GAP, HeadsAnswer, answer_of, inked
+from core.table.model import Encoded, TableNet, context_row
+from core.table.tokens import (CELL, DONE, END, FIRST_ROW, MAX_CELLS, NEXT_COL, START, C, Grammar, Layout, cell_choices, col_token, from_tokens, row_token)
 
-GAP = 0.5
-"""A line of pixels from this probability on lies between bands."""
 DRAFT = 16
 """Tokens proposed per decoder call, at most."""
 
@@ -27,47 +23,12 @@ def to_input(grey: np.ndarray, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(inked(grey, size)).float()[None, None] / 255
 
 
-def gaps_of(logits: np.ndarray, threshold: float = GAP) -> np.ndarray:
-    """float [bands + 1, 2]: the gaps before, between and after the runs of pixels that belong to a band. logits [size]"""
-    inside = np.concatenate([[0], (logits < np.log(threshold / (1 - threshold))).astype(int), [0]])
-    changes = np.flatnonzero(np.diff(inside))
-    if not len(changes):
-        changes = np.array([0, len(logits)])
-    return np.concatenate([[0], changes, [len(logits)]]).reshape(-1, 2).astype(float)
-
-
-def legal_grid(scores: np.ndarray) -> list[list[int]]:
-    """C L U X of each place, the best that the grammar allows, in reading order. scores [4, rows, cols]"""
-    grid: list[list[int]] = []
-    for r in range(scores.shape[1]):
-        row: list[int] = []
-        for k in range(scores.shape[2]):
-            choices = cell_choices(row[-1] if row else None, grid[-1][k] if grid else None)
-            row.append(max(choices, key=lambda t: scores[t, r, k]))
-        grid.append(row)
-    return grid
-
-
-@dataclass(frozen=True)
-class HeadsAnswer:
-    """What the separator and merge heads say: the structure, its separators in input pixels, and the least sure cell's probability."""
-
-    table: Table
-    ys: np.ndarray
-    xs: np.ndarray
-    tokens: tuple[int, ...]
-    confidence: float
-
-
 def heads_answer(net: TableNet, seen: Encoded, threshold: float = GAP) -> HeadsAnswer:
-    """The structure in one pass: runs of the separator profiles are rows and columns, the merge head joins places. seen holds one picture."""
-    sizes = seen.row_gaps.shape[1], seen.col_gaps.shape[1]
-    ys, xs = (separators(gaps_of(line[0].cpu().numpy(), threshold), size) for line, size in zip((seen.row_gaps, seen.col_gaps), sizes))
-    edges = [torch.tensor(places, dtype=torch.float32, device=seen.rows.device)[None] for places in (ys, xs)]
-    logits = net.merge(seen, *edges, torch.ones(1, 1, len(ys) - 1, len(xs) - 1, device=seen.rows.device))[0]
-    table = table_of(legal_grid(logits.cpu().numpy()))
-    sure = logits.softmax(0).amax(0).min().item()
-    return HeadsAnswer(table, ys, xs, tuple(to_tokens(table, bins(ys, sizes[0] // BIN), bins(xs, sizes[1] // BIN))), sure)
+    """The heads' answer in one pass; seen holds one picture."""
+    def merge(ys: np.ndarray, xs: np.ndarray) -> np.ndarray:
+        edges = [torch.tensor(places, dtype=torch.float32, device=seen.rows.device)[None] for places in (ys, xs)]
+        return net.merge(seen, *edges, torch.ones(1, 1, len(ys) - 1, len(xs) - 1, device=seen.rows.device))[0].cpu().numpy()
+    return answer_of(seen.row_gaps[0].cpu().numpy(), seen.col_gaps[0].cpu().numpy(), merge, threshold)
 
 
 # Decoding

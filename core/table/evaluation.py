@@ -12,8 +12,9 @@ import torch
 
 from core.errors import InputError
 from core.table.decode import by_heads, by_rules, decode, heads_answer, no_draft, to_input
+from core.table.heads import fitting
 from core.table.metrics import teds
-from core.table.model import TableNet, fitting
+from core.table.model import TableNet
 from core.table.synth import draw
 from core.table.synth_content import load_corpus
 from core.table.table import Cell, Table

@@ -9,21 +9,15 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import EngineError
+from core.table.heads import BIN, STRIDE
 from core.table.tokens import COL, DONE, ROW, Context, kind
 
-STRIDE = 4
-"""Pixels per row or column token."""
-BIN = 2
-"""Pixels per place of a PAPP token."""
-UNIT = 32
-"""Sides of an input are multiples of this."""
 CLASSES = 5
 """C L U X END stand before the places in a decoder's output."""
 
@@ -46,21 +40,6 @@ class Size:
 
 
 SMALL = Size()
-
-
-# Input
-
-def fitting(height: int, width: int, scale: float, low: int = 160, high: int = 640, area: float = 4e5) -> tuple[int, int]:
-    """Input sides (multiples of 32, low to high) nearest to `scale` times the picture, at most about `area` pixels; small sides are enlarged."""
-    scale = min(scale, math.sqrt(area / (height * width)))
-    return tuple(int(np.clip(round(side * scale / UNIT), low // UNIT, high // UNIT)) * UNIT for side in (height, width))
-
-
-def inked(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """uint8 [height, width], grey -> uint8 `size`: 0 where there is paper, up to 255 where there is ink; light-on-dark pictures are turned round."""
-    shrink = size[0] < grey.shape[0] or size[1] < grey.shape[1]
-    small = cv2.resize(grey, size[::-1], interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
-    return small if np.median(small) < 110 else 255 - small
 
 
 # Parts

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from core.table.model import BIN, CLASSES, UNIT, context_row, fitting, inked, place_of
+from core.table.heads import BIN, UNIT, bins, fitting, inked, separators
+from core.table.model import CLASSES, context_row, place_of
 from core.table.synth import Drawing, draw
 from core.table.synth_content import load_corpus
 from core.table.tokens import COL, ROW, START, contexts, to_tokens
 
 CHUNK = 128
-OUTER = 3
-"""Pixels outside the outermost ink where the first row and column begin (model pixels)."""
 
 
 @dataclass
@@ -47,21 +46,6 @@ def profile(gaps: np.ndarray, size: int) -> np.ndarray:
             high = low + 1
         line[max(low, 0):high] = 1
     return line
-
-
-def separators(gaps: np.ndarray, size: int) -> np.ndarray:
-    """One place per gap: its middle; for the outer two, a little outside the table. [n, 2] -> [n]"""
-    places = gaps.mean(1)
-    places[0], places[-1] = max(gaps[0, 1] - OUTER, 0), min(gaps[-1, 0] + OUTER, size)
-    return places
-
-
-def bins(places: np.ndarray, count: int) -> list[int]:
-    """PAPP places of the first separator to the last but one: growing whole numbers below `count`."""
-    found = np.clip((places[:-1] / BIN).astype(int), 0, count - 1)
-    steps = np.arange(len(found))
-    found = np.maximum.accumulate(found - steps) + steps
-    return np.minimum(found, count - len(found) + steps).tolist()
 
 
 def _needed(drawing: Drawing) -> tuple[float, float]:

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from core.errors import ConfigError, InputError
 from core.table.evaluation import SCALE, SETS, evaluate, evaluate_decoder
-from core.table.model import BIN, SMALL, TableNet, load_weights, save_weights
+from core.table.heads import BIN
+from core.table.model import SMALL, TableNet, load_weights, save_weights
 from core.table.targets import CHUNK, Batch, batches
 from core.table.tokens import CELL, FIRST_COL, FIRST_ROW, NEXT_COL, NEXT_ROW
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from core.table import evaluation
-from core.table.decode import Decoding, Rule, by_heads, by_rules, decode, gaps_of, heads_answer, legal_grid, no_draft, propose
-from core.table.model import BIN, Encoded, TableNet, context_row
+from core.table.decode import Decoding, Rule, by_heads, by_rules, decode, heads_answer, no_draft, propose
+from core.table.heads import BIN, gaps_of, legal_grid
+from core.table.model import Encoded, TableNet, context_row
 from core.table.otsl import from_otsl, to_otsl
 from core.table.tokens import END, START, Grammar, contexts, from_tokens, parse, spell, table_of
 from tests.core.table.test_model import TINY

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from core.errors import ConfigError, EngineError, InputError
 from core.table import targets, train
-from core.table.decode import decode, gaps_of, heads_answer, to_input
+from core.table.decode import decode, heads_answer, to_input
+from core.table.heads import BIN, bins, fitting, gaps_of, inked, separators
 from core.table.metrics import teds
-from core.table.model import BIN, SMALL, Size, TableNet, fitting, inked, load_weights, save_weights
+from core.table.model import SMALL, Size, TableNet, load_weights, save_weights
 from core.table.synth import Drawing, draw, faces
 from core.table.synth_content import load_corpus
-from core.table.targets import bins, make_batch, profile, separators, sequence
+from core.table.targets import make_batch, profile, sequence
 from core.table.tokens import Grammar, from_tokens
 
 TINY = Size(stem=16, widths=(16, 16, 24), fine=16, axis=24, dim=32, heads=2, encoder_layers=1, decoder_layers=1, inner=48, pointer=16, merge=24)
