@@ -4,7 +4,7 @@ import threading
 
 from app.desk import Desk, View, take_sample
 from app.execute import Run
-from app.jobs import jobs
+from app.jobs import Job, jobs
 from app.registry import Exhibit
 from core.errors import VitrineError
 from core.exhibit import Source
@@ -20,13 +20,18 @@ def prepare(row: Exhibit) -> Run | None:
     with _lock:
         if row.slug in _ready or not row.samples:
             return _ready.get(row.slug)
-        job = jobs().get(_under_way[row.slug], HOUSE) if row.slug in _under_way else None
-        if job is not None and job.state == "done":
-            _ready[row.slug] = job.result
-            return job.result
-        if job is None or job.state in ("failed", "cancelled"):
+        made = job(row)
+        if made is not None and made.state == "done":
+            _ready[row.slug] = made.result
+            return made.result
+        if made is None or made.state in ("failed", "cancelled"):
             _start(row)
         return None
+
+
+def job(row: Exhibit) -> Job | None:
+    """The arrival sample's job while it is known."""
+    return jobs().get(_under_way[row.slug], HOUSE) if row.slug in _under_way else None
 
 
 def _start(row: Exhibit) -> None:

@@ -36,6 +36,11 @@ class View:
                    saved.kept, saved.owner == visitor(), saved.version)
 
 
+def input_name(record: Mapping) -> str:
+    """What a run was made of, in words: its first input, or its settings where it had none."""
+    return record["inputs"][0]["name"] if record["inputs"] else "settings only"
+
+
 @dataclass
 class Desk:
     """One per exhibit and session. `origin` names where the input came from: a sample's label, "upload", "editor" or "link"."""
@@ -98,6 +103,13 @@ def stop(row: Exhibit) -> None:
     if job is not None:
         job.cancel()
     desk(row).job = None
+
+
+def finish_early(row: Exhibit) -> None:
+    """Ask the job under way to end with what it has; one that has nothing yet ends as cancelled."""
+    job = current_job(row)
+    if job is not None:
+        job.cancel()
 
 
 def current_job(row: Exhibit) -> Job | None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import shell
+from app import desk, shell
 from app.pieces import plain, small
 from app.registry import EXHIBITS, exhibit
 from app.runs import store
@@ -33,7 +33,7 @@ def _row(summary, others: list) -> None:
     name = exhibit(summary.slug).name
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key=f"run:{summary.id}"):
         with st.container(gap="xxsmall"):
-            st.markdown(f"**{plain(summary.record['inputs'][0]['name'])}** · {name}")
+            st.markdown(f"**{plain(desk.input_name(summary.record))}** · {name}")
             small(f"{summary.record['created'].replace('T', ' ').rstrip('Z')} UTC · took {summary.record['seconds']['total']:.2f} s · `{summary.id}`")
         st.page_link(st.session_state["house"][summary.slug], label="Open", icon=":material/open_in_new:", query_params={"run": summary.id})
         if others:

@@ -35,6 +35,7 @@ class Job:
 
     state     "queued", "running", "done", "failed" or "cancelled"
     fraction  0 to 1, message: what is being done
+    shown     what the work has handed out to look at so far, oldest first (core.exhibit.show); empty on a borrowed Executor
     result    the Run of a job that is done;  error: the sentence of one that failed
     """
 
@@ -47,6 +48,7 @@ class Job:
     state: str = "queued"
     fraction: float = 0.0
     message: str = ""
+    shown: list = field(default_factory=list, repr=False)
     error: VitrineError | None = None
     result: Run | None = None
     stop_asked: bool = False
@@ -291,11 +293,11 @@ class Jobs:
         asked = None
         while True:
             ended = bool(wait([future], timeout=TICK).done)
-            for about, fraction, message in lane.reports():
+            for about, *said in lane.reports():
                 if about == key:
                     begun[0] = True
                     if job is not None:
-                        job.fraction, job.message = max(0.0, min(fraction, 1.0)), message
+                        _note(job, *said)
             if ended:
                 return True
             if asked is None and (self._closing or job is not None and job.stop_asked):
@@ -315,6 +317,13 @@ class Jobs:
         horizon = time.monotonic() - SECONDS_KEPT
         for key in [k for k, job in self._known.items() if job.ended is not None and job.ended < horizon]:
             del self._known[key]
+
+
+def _note(job: Job, fraction: float | None, message: object) -> None:
+    if fraction is None:
+        job.shown.append(message)
+    else:
+        job.fraction, job.message = max(0.0, min(fraction, 1.0)), message
 
 
 def default_workers() -> int:

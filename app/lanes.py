@@ -61,8 +61,8 @@ class ProcessLane:
         """Start work ("module:function") with these arguments and a progress. Raises BrokenExecutor when the worker died while idle."""
         return self._executor.submit(perform, key, work, arguments)
 
-    def reports(self) -> list[tuple[str, float, str]]:
-        """(key, fraction, message) that arrived since the last call, oldest first."""
+    def reports(self) -> list[tuple[str, float | None, object]]:
+        """(key, fraction, message), or (key, None, something to look at), that arrived since the last call, oldest first."""
         found = []
         with contextlib.suppress(EOFError, OSError):  # the worker is gone; its future says so
             while self._pipe.poll():
@@ -101,7 +101,7 @@ class BorrowedLane:
         """Start work ("module:function") with these arguments and a progress."""
         return self._executor.submit(perform, key, work, arguments)
 
-    def reports(self) -> list[tuple[str, float, str]]:
+    def reports(self) -> list[tuple[str, float | None, object]]:
         return []
 
     def stop(self, key: str, future: Future) -> None:
@@ -160,7 +160,7 @@ def warm(slug: str, progress) -> None:
 
 
 def _reporter(key: str):
-    """progress(fraction, message) for the pipe; a change of message always goes out, mere fractions at most every 20 ms."""
+    """progress(fraction, message) and progress.show(payload) for the pipe; a change of message always goes out, mere fractions at most every 20 ms."""
     last = [-1.0, ""]
 
     def report(fraction: float, message: str) -> None:
@@ -174,6 +174,11 @@ def _reporter(key: str):
             last[:] = now, message
             _pipe.send((key, float(fraction), message))
 
+    def show(payload: object) -> None:
+        if _pipe is not None:
+            _pipe.send((key, None, payload))
+
+    report.show = show
     return report
 
 

@@ -51,6 +51,7 @@ class Exhibit:
     verb      the name of the HTTP endpoint
     figures   a module with `finding(view)`, `comparison(a, b, mode, px)` and `report(view)`: pure functions of a saved run
     on_page   settings every run from the page has (what the page shows beyond the files)
+    optional_input  True where the settings alone make a run: no file is then a valid input
     blocks    a module of app.gradio_blocks with `build(exhibit)`: the exhibit's own widget
     """
 
@@ -74,6 +75,7 @@ class Exhibit:
     main_button: str
     input_word: str
     blocks: str | None = None
+    optional_input: bool = False
 
     def module(self) -> ModuleType:
         """The core module, imported when first needed (it may bring cv2, onnxruntime, torch)."""

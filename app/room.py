@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import arrival, desk, shell
 from app.desk import View
+from app.jobs import Job
 from app.pieces import plain, small
 from app.registry import Exhibit
 from app.widgets.compare import compare_in_stage
@@ -14,16 +15,20 @@ from app.widgets.input_rail import input_rail, run_sample
 from core.errors import LimitError, VitrineError
 
 Show = Callable[[View], None]
+UnderWay = Callable[[Job], None]
 TICK = 0.4
 """Seconds between looks at a job under way."""
+SHORT = 10.5
+"""Height in rem of the working state where a growing figure stands under it."""
 
 
-def room(row: Exhibit, finding: Callable[[View], str], show: Show, explain: Show) -> None:
+def room(row: Exhibit, finding: Callable[[View], str], show: Show, explain: Show, under_way: UnderWay | None = None) -> None:
     """Draw the exhibit's page.
 
     finding  the result as one sentence with its number, the header of the stage
     show     draws the result
     explain  draws "what happened"
+    under_way  draws what a running job has shown so far (`job.shown`); such work keeps what it has when it is stopped
     """
     place = desk.desk(row)
     desk.open_link(row)
@@ -35,18 +40,18 @@ def room(row: Exhibit, finding: Callable[[View], str], show: Show, explain: Show
     with rail:
         input_rail(row)
     with stage:
-        _stage(row, place, waiting, finding, show)
+        _stage(row, place, waiting, finding, show, under_way)
     if place.view and not place.job and not place.error:
         with st.expander("What happened", icon=":material/timeline:", key=f"what-happened:{row.slug}"):
             explain(place.view)
         numbers_footer(row, place.view)
 
 
-def _stage(row: Exhibit, place: desk.Desk, waiting: bool, finding: Callable[[View], str], show: Show) -> None:
+def _stage(row: Exhibit, place: desk.Desk, waiting: bool, finding: Callable[[View], str], show: Show, under_way: UnderWay | None) -> None:
     if place.error:
         shell.could_not(place.error, _ways_out(row, place, place.error))
     elif waiting or place.job:
-        _under_way(row, waiting)
+        _under_way(row, waiting, under_way)
     elif place.view:
         _result(row, place.view, finding, show)
     else:
@@ -68,31 +73,35 @@ def _result(row: Exhibit, view: View, finding: Callable[[View], str], show: Show
 
 
 @st.fragment(run_every=TICK)
-def _under_way(row: Exhibit, waiting: bool) -> None:
+def _under_way(row: Exhibit, waiting: bool, under_way: UnderWay | None) -> None:
     """The job's state; a finished job reruns the page, which collects it."""
+    if waiting and arrival.prepare(row) is not None:
+        st.rerun()
+    job = arrival.job(row) if waiting else desk.current_job(row)
     if waiting:
-        _working("Reading the first sample", None, None, None)
-        if arrival.prepare(row) is not None:
-            st.rerun()
+        _working("Working on the first sample", job, under_way)
         return
-    job = desk.current_job(row)
     if job is None or job.finished:
         st.rerun()
     if job.state == "queued" and job.ahead:
         _in_line(row, job)
     else:
-        _working(job.message or "Starting", job.fraction, job.seconds_so_far, job.seconds_left, lambda: desk.stop(row))
+        _working(job.message or "Starting", job, under_way, (lambda: desk.finish_early(row)) if under_way else (lambda: desk.stop(row)))
 
 
-def _working(message: str, fraction: float | None, so_far: float | None, left: float | None, stop: Callable[[], None] | None = None) -> None:
-    with shell.state_box("state-working"):
+def _working(message: str, job: Job | None, under_way: UnderWay | None, stop: Callable[[], None] | None = None) -> None:
+    """The step, the bar, the time and Stop (not for the house's own job); under it what there is to see so far."""
+    growing = under_way is not None and job is not None and bool(job.shown)
+    with shell.state_box("state-working", SHORT if growing else shell.STAGE_HEIGHT):
         st.markdown(f"**{plain(message)}.**")
-        st.progress(min(max(fraction or 0.0, 0.0), 1.0))
+        st.progress(min(max(job.fraction if job else 0.0, 0.0), 1.0))
         with st.container(horizontal=True, vertical_alignment="center"):
-            if so_far is not None:
-                small(f"{so_far:.0f} s so far" + (f", about {max(left, 1):.0f} s left" if left is not None else ""), width="content")
-            if stop:
+            if job and stop:
+                left = job.seconds_left
+                small(f"{job.seconds_so_far:.0f} s so far" + (f", about {max(left, 1):.0f} s left" if left is not None else ""), width="content")
                 st.button("Stop", icon=":material/stop:", on_click=stop, key="stop-job")
+    if growing:
+        under_way(job)
 
 
 def _in_line(row: Exhibit, job) -> None:

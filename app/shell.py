@@ -74,9 +74,9 @@ def plain_header(section: str, title: str, sentence: str) -> None:
         st.markdown(sentence)
 
 
-def state_box(key: str):
-    """The frame all states share: bordered, at the height of the result."""
-    return st.container(border=True, height=STAGE_HEIGHT * base_px(), vertical_alignment="center", gap="small", key=key)
+def state_box(key: str, rem: float = STAGE_HEIGHT):
+    """The frame all states share: bordered, at the height of the result (shorter where a growing figure stands under it)."""
+    return st.container(border=True, height=int(rem * base_px()), vertical_alignment="center", gap="small", key=key)
 
 
 def empty(words: str, limits: str, samples: list[tuple[str, Callable[[], None]]]) -> None:

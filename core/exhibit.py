@@ -17,6 +17,13 @@ def silent(fraction: float, message: str) -> None:
     """The progress of somebody who does not look."""
 
 
+def show(progress: Progress, payload: object) -> None:
+    """Hand out something to look at before the work is done (plain values, picklable); whoever carries `progress` may have no way to show it."""
+    carry = getattr(progress, "show", None)
+    if carry is not None:
+        carry(payload)
+
+
 @dataclass(frozen=True)
 class Source:
     """One input as it was brought: a name to show, never a path to trust, and the bytes."""

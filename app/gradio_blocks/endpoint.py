@@ -23,7 +23,7 @@ def build(exhibit: Exhibit) -> gr.Blocks:
 
     def call(files, settings, request: gr.Request, progress=gr.Progress()):
         try:
-            run = _run(exhibit, _sources(files, exhibit.max_files), _settings(settings), _owner(request), progress)
+            run = _run(exhibit, _sources(files, exhibit.max_files, optional=exhibit.optional_input), _settings(settings), _owner(request), progress)
         except VitrineError as error:
             raise gr.Error(str(error), duration=None, print_exception=False) from error
         return run.record, _on_disk(run)
@@ -59,8 +59,10 @@ def _follow(job: Job, progress) -> None:
         progress(job.fraction, desc=place or "Starting")
 
 
-def _sources(files: Sequence[str] | None, most: int) -> list[Source]:
+def _sources(files: Sequence[str] | None, most: int, optional: bool = False) -> list[Source]:
     """Read the uploads and delete them: from here on they live in memory, with the job."""
+    if not files and optional:
+        return []
     if not files:
         raise InputError("There is no file in this call. Send at least one.")
     sources = []

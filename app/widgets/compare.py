@@ -4,7 +4,7 @@ from importlib import import_module
 
 import streamlit as st
 
-from app.desk import View
+from app.desk import View, input_name
 from app.pieces import base_px, mode, nb, plain, small
 from app.registry import Exhibit, exhibit
 from app.runs import store
@@ -18,7 +18,7 @@ def compare_in_stage(row: Exhibit, view: View) -> None:
     if not others:
         small("Nothing to compare with yet: run it once more, with another input or another setting.")
         return
-    others.sort(key=lambda s: s.record["inputs"][0]["sha256"] != view.record["inputs"][0]["sha256"])  # the same input first
+    others.sort(key=lambda s: s.record["inputs"] != view.record["inputs"])  # the same input first
     other = st.selectbox("With", others, format_func=title, key=f"compare-with:{row.slug}")
     try:
         side_by_side(row, view, View.of(store().load(other.id)))
@@ -28,15 +28,15 @@ def compare_in_stage(row: Exhibit, view: View) -> None:
 
 def title(summary) -> str:
     """A saved run in one line: what, how, when."""
-    settings = ", ".join(f"{key} {value}" for key, value in summary.record["config"].items() if key in ("ocr", "engine"))
-    return f"{summary.record['inputs'][0]['name']} · {settings} · {summary.record['created'][11:16]} · {summary.id[-4:]}"
+    settings = ", ".join(f"{key} {value}" for key, value in summary.record["config"].items() if key in ("ocr", "engine", "preset"))
+    return f"{input_name(summary.record)} · {settings} · {summary.record['created'][11:16]} · {summary.id[-4:]}"
 
 
 def label(view: View, other: View) -> str:
     """The heading of one side: its input, what was set otherwise than on the other side, the end of its id."""
     settings = view.record["config"]
     differing = [f"{key} {value}" for key, value in settings.items() if other.record["config"].get(key) != value]
-    return " · ".join([view.record["inputs"][0]["name"], *differing, (view.id or "not saved")[-4:]])
+    return " · ".join([input_name(view.record), *differing, (view.id or "not saved")[-4:]])
 
 
 def side_by_side(row: Exhibit, left: View, right: View) -> None:

@@ -31,12 +31,17 @@ def numbers_footer(row: Exhibit, view: View) -> None:
 def facts(view: View) -> list[tuple[str, str]]:
     """The provenance of a run as (word, value) pairs."""
     record = view.record
-    inputs = record["inputs"]
-    first = f"{_code(inputs[0]['name'])} · {inputs[0]['sha256'][:4]}…{inputs[0]['sha256'][-2:]}" + (f" and {len(inputs) - 1} more" if len(inputs) > 1 else "")
     models = ", ".join(f"{name} {version}" for name, version in record["models"].items()) or "none"
-    return [("run", view.id or "not saved"), ("input", first), ("engines", _code(models)), ("seed", str(record["seed"]) if record["seed"] is not None else "none"),
+    return [("run", view.id or "not saved"), ("input", _first(record["inputs"])), ("engines", _code(models)), ("seed", str(record["seed"]) if record["seed"] is not None else "none"),
             ("kernels", record["kernel_backend"]), ("took", f"{record['seconds']['total']:.2f} s"), ("machine", record["machine"]),
             ("at", record["created"].replace("T", " ").rstrip("Z") + " UTC")]
+
+
+def _first(inputs: list[dict]) -> str:
+    if not inputs:
+        return "settings only"
+    more = f" and {len(inputs) - 1} more" if len(inputs) > 1 else ""
+    return f"{_code(inputs[0]['name'])} · {inputs[0]['sha256'][:4]}…{inputs[0]['sha256'][-2:]}{more}"
 
 
 def _code(text: str) -> str:

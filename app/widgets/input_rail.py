@@ -27,7 +27,7 @@ def input_rail(row: Exhibit) -> None:
             st.button("Crop or rotate first", icon=":material/crop_rotate:", type="tertiary", on_click=_open_editor, args=(row,), key="open-editor")
         _page_choice(row, place)
         config_form(row.module().Config, row.slug, place.settings)
-        act(row.main_button, icon=":material/play_arrow:", width="stretch", disabled=not place.sources, on_click=desk.start, args=(row,),
+        act(row.main_button, icon=":material/play_arrow:", width="stretch", disabled=not (place.sources or row.optional_input), on_click=desk.start, args=(row,),
             kwargs=dict(row.on_page), key="main-button")
         small(_expectation(row, place))
     if st.session_state.pop(f"editor-open:{row.slug}", False):
@@ -80,7 +80,7 @@ def _page_choice(row: Exhibit, place: desk.Desk) -> None:
         info = row.module().inspect(place.sources[0]) if len(place.sources) == 1 else None
     except VitrineError:
         info = None
-    if info is not None and info.pages > 1:
+    if getattr(info, "pages", 1) > 1:
         place.settings["page"] = st.number_input(f"Page, 1 to {info.pages}", 1, info.pages, min(int(place.settings.get("page", 1)), info.pages),
                                                  key=f"page:{row.slug}:{place.sources[0].sha256[:8]}")
     else:

@@ -5,7 +5,8 @@ import signal
 import time
 
 from app.execute import Run
-from core.errors import InputError
+from core.errors import Cancelled, InputError
+from core.exhibit import show
 
 
 class PickyError(InputError):
@@ -66,3 +67,18 @@ def do_threads(sources, settings, progress):
     import cv2
 
     return _made(cv2=cv2.getNumThreads(), omp=os.environ["OMP_NUM_THREADS"])
+
+
+def do_showing(sources, settings, progress):
+    """Shows each step, and ends with what it has when it is stopped."""
+    done = 0
+    try:
+        for step in range(settings["steps"]):
+            progress(step / settings["steps"], "showing")
+            show(progress, {"step": step})
+            done += 1
+            time.sleep(settings.get("seconds", 0.0))
+    except Cancelled:
+        if not done:
+            raise
+    return _made(steps=done)

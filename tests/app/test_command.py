@@ -83,6 +83,13 @@ def test_options_may_stand_anywhere(exhibit, picture, tmp_path, words) -> None:
     assert (tmp_path / "out" / "one.txt").read_bytes() == b"abc" * 3
 
 
+def test_an_exhibit_whose_input_is_optional_runs_on_its_settings(exhibit, tmp_path, monkeypatch, capsys) -> None:
+    rows = (dataclasses.replace(registry.exhibit("echo"), optional_input=True),)
+    monkeypatch.setattr(registry, "EXHIBITS", rows)
+    assert _start("echo", "--out", tmp_path / "out", "--set", "factor=2") == 0
+    assert json.loads((tmp_path / "out" / "run.json").read_text("utf8"))["inputs"] == [] and "1 files in" in capsys.readouterr().out
+
+
 def test_a_folder_that_is_there_keeps_its_other_files(exhibit, picture, tmp_path) -> None:
     out = tmp_path / "out"
     out.mkdir()

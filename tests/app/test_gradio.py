@@ -100,6 +100,7 @@ def test_settings_and_files_are_checked(gradio, tmp_path):
             endpoint._settings(wrong)
     with pytest.raises(InputError, match="no file"):
         endpoint._sources(None, 3)
+    assert endpoint._sources([], 3, optional=True) == []
     paths = [tmp_path / f"{n}.png" for n in range(3)]
     [path.write_bytes(b"x") for path in paths]
     assert [s.name for s in endpoint._sources(map(str, paths), 3)] == ["0.png", "1.png", "2.png"] and not any(p.exists() for p in paths)

@@ -65,6 +65,19 @@ def test_progress_arrives_in_order(one):
     assert fractions == sorted(fractions) and len({m for _, m in seen if m}) > 5
 
 
+def test_what_work_shows_arrives_in_order(one):
+    job = do(one, "showing", steps=5)
+    assert job.wait(20) and job.state == "done"
+    assert job.shown == [{"step": n} for n in range(5)]
+
+
+def test_work_that_ends_early_keeps_what_it_has(one):
+    job = do(one, "showing", steps=10_000, seconds=0.01)
+    until(lambda: len(job.shown) > 2)
+    job.cancel()
+    assert job.wait(10) and job.state == "done" and 2 < job.result.record["steps"] < 10_000
+
+
 def test_places_in_line_and_a_full_line(one):
     first = do(one, "steps", steps=1000, seconds=0.01)
     until(lambda: first.state == "running")
