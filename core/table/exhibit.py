@@ -1,19 +1,22 @@
-"""The table exhibit as the studio runs it: pictures in; HTML, XLSX, CSV, Markdown, OTSL and JSON out, with the intermediate pictures for the page."""
+"""The table exhibit as the studio runs it: pictures in; HTML, XLSX, CSV, Markdown, OTSL and JSON out, with what the engines saw for the page."""
 
 import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 import numpy as np
 
-from core.errors import InputError
+from core.errors import EngineError, InputError
 from core.exhibit import Outcome, Progress, Source, silent
 from core.io.pictures import MAX_BYTES, Picture, inspect, read_picture
 from core.table.config import TableConfig
 from core.table.export import Record, files_of, from_json
+from core.table.merge import MODEL, REGIONS
 from core.table.ocr import engine as ocr_engine
+from core.table.reader import look, spelt, story
 from core.table.recognise import TableResult, part, recognise
 from cython_ext import BACKEND
 
@@ -29,8 +32,10 @@ PNG_BYTES = 1_500_000
 
 
 def warm() -> None:
-    """Load what the first run would otherwise wait for: the default OCR model, and one line through it."""
+    """Load what the first run would otherwise wait for: the default OCR model and the table model, and something small through each."""
     ocr_engine(TableConfig()).read([np.full((32, 64, 3), 255, np.uint8)])
+    with suppress(EngineError):  # where the model is missing the regions read alone, and a run says so
+        look(np.full((160, 160), 255, np.uint8))
 
 
 def run(sources: Sequence[Source], config: TableConfig = TableConfig(), progress: Progress = silent) -> Outcome:
@@ -38,28 +43,36 @@ def run(sources: Sequence[Source], config: TableConfig = TableConfig(), progress
 
     files    STEM.html .xlsx .csv .md .otsl.txt .json; an abstention has STEM.json only
     trace    STEM/picture.png or .jpg, STEM/binary.png, STEM/rules.png, STEM/regions.png, STEM/trace.json
-    metrics  pictures, tables, cells, spans, to_check (cells below 0.8), abstained
+             (binary, rules and regions only where the regions were asked)
+    metrics  pictures, tables, cells, spans, to_check (cells below 0.8), abstained, by_model (tables taken from the model), tokens, decoder_calls,
+             tokens_per_call (None where no decoder ran)
     Raises InputError, LimitError (naming the source), EngineError, ConfigError and whatever `progress` raises to stop.
     """
     files: dict[str, bytes] = {}
     trace: dict[str, bytes] = {}
-    results, seconds = [], {"decode": 0.0}
+    results, seconds = [], {"open": 0.0}
     for index, (source, stem) in enumerate(zip(sources, stems(sources))):
         share = part(progress, index / len(sources), (index + 1) / len(sources))
         result = _one(source, config, share, seconds)
         share(0.97, f"Writing the files of {stem}")
         files |= _timed(seconds, "export", lambda: files_of(_record(result), stem))
-        raced = _timed(seconds, "race", lambda: _race(result)) if config.race else None
+        raced = _timed(seconds, "race", lambda: _race(result)) if config.race else {}
         trace |= _timed(seconds, "pictures", lambda: trace_of(result, stem, raced))
-        results.append(replace(result, picture=replace(result.picture, rgb=result.picture.rgb[:0]), reading=None))
+        results.append(_slim(result))
     notes = tuple(dict.fromkeys(_named(note, r, len(sources)) for r in results for note in r.notes))
     models = {name: version for r in results for name, version in r.models.items()}
     return Outcome(files, trace, metrics(results), _in_order(seconds), notes, models)
 
 
+def _slim(result: TableResult) -> TableResult:
+    """The result without its pictures: a run over many keeps counts and notes."""
+    empty = result.picture.rgb[:0]
+    return replace(result, picture=replace(result.picture, rgb=empty), structure=replace(result.structure, rgb=empty, reading=None))
+
+
 def _one(source: Source, config: TableConfig, progress: Progress, seconds: dict[str, float]) -> TableResult:
     progress(0.0, f"Opening {source.name}")
-    picture = _timed(seconds, "decode", lambda: within_reach(read_picture(source, config.page, config.shrink)))
+    picture = _timed(seconds, "open", lambda: within_reach(read_picture(source, config.page, config.shrink)))
     result = recognise(picture, config, part(progress, 0.03, 0.97))
     for stage, spent in result.seconds.items():
         seconds[stage] = seconds.get(stage, 0.0) + spent
@@ -86,7 +99,7 @@ def _timed(seconds: dict[str, float], stage: str, work):
 
 
 def _in_order(seconds: Mapping[str, float]) -> dict[str, float]:
-    """Decode, the stages of the structure, OCR, then the writing of files, the race and the pictures."""
+    """Open, the stages of the structure, OCR, then the writing of files, the race and the pictures."""
     last = ("ocr", "export", "race", "pictures")
     return {k: v for k, v in seconds.items() if k not in last} | {k: seconds[k] for k in last if k in seconds}
 
@@ -97,16 +110,20 @@ def _named(note: str, result: TableResult, sources: int) -> str:
 
 
 def _record(result: TableResult) -> Record:
-    p = result.picture
-    return Record(p.name, p.width, p.height, result.engine, result.table, result.reason)
+    p, decoding = result.picture, result.model.decoding if result.model else None
+    tokens, calls = (None, None) if decoding is None else (tuple(spelt(decoding)), len(decoding.calls))
+    return Record(p.name, p.width, p.height, result.engine, result.table, result.reason, result.confidence, result.choice, tokens, calls)
 
 
-def metrics(results: Sequence[TableResult]) -> dict[str, int]:
+def metrics(results: Sequence[TableResult]) -> dict[str, int | float | None]:
     """Counts over all pictures of a run."""
     cells = [cell for r in results if r.table for cell in r.table.cells]
+    decoded = [r.model.decoding for r in results if r.model and r.model.decoding]
+    tokens, calls = sum(len(d.tokens) for d in decoded), sum(len(d.calls) for d in decoded)
     return {"pictures": len(results), "tables": sum(not r.abstained for r in results), "cells": len(cells),
             "spans": sum(c.rowspan * c.colspan > 1 for c in cells), "to_check": sum(c.confidence is not None and c.confidence < SURE for c in cells),
-            "abstained": sum(r.abstained for r in results)}
+            "abstained": sum(r.abstained for r in results), "by_model": sum(r.engine == MODEL and not r.abstained for r in results),
+            "tokens": tokens, "decoder_calls": calls, "tokens_per_call": round(tokens / calls, 3) if calls else None}
 
 
 def stems(sources: Sequence[Source]) -> list[str]:
@@ -133,7 +150,7 @@ def amend(files: Mapping[str, bytes], stem: str, texts: Mapping[tuple[int, int],
         raise InputError(f"There is no table {stem!r} in this run. It has: {', '.join(n[:-5] for n in files if n.endswith('.json')) or 'none'}.")
     record = from_json(bytes(files[f"{stem}.json"]).decode())
     if record.table is None:
-        raise InputError(f"{stem} has no table to correct: no ruled table was found in it.")
+        raise InputError(f"{stem} has no table to correct: no table was found in it.")
     places = {(c.row, c.col) for c in record.table.cells}
     if unknown := sorted(set(texts) - places):
         raise InputError(f"No cell of {stem} begins at row {unknown[0][0] + 1}, column {unknown[0][1] + 1}; correct the cell that spans that place.")
@@ -143,31 +160,56 @@ def amend(files: Mapping[str, bytes], stem: str, texts: Mapping[tuple[int, int],
 
 # What only the page shows
 
-def trace_of(result: TableResult, stem: str, raced: list[dict] | None = None) -> dict[str, bytes]:
-    """The pictures and the region list of "what happened"."""
+def trace_of(result: TableResult, stem: str, raced: Mapping | None = None) -> dict[str, bytes]:
+    """The pictures and the story of "what happened"."""
     reading = result.reading
     name, picture = _display(result.picture.rgb, result.picture.format)
-    shown = {f"{stem}/{name}": picture, f"{stem}/binary.png": _png(_mask(reading.binary)), f"{stem}/rules.png": _png(_mask(reading.rules)),
-             f"{stem}/regions.png": _png(coloured(reading.interior, [r.kept for r in reading.regions]))}
-    story = _story(result) | ({} if raced is None else {"race": raced})
-    return shown | {f"{stem}/trace.json": json.dumps(story, default=_plain, ensure_ascii=False).encode()}
+    shown = {f"{stem}/{name}": picture}
+    if reading is not None:
+        shown |= {f"{stem}/binary.png": _png(_mask(reading.binary)), f"{stem}/rules.png": _png(_mask(reading.rules)),
+                  f"{stem}/regions.png": _png(coloured(reading.interior, [r.kept for r in reading.regions]))}
+    return shown | {f"{stem}/trace.json": json.dumps(_story(result, raced or {}), default=_plain, ensure_ascii=False).encode()}
 
 
-def _race(result: TableResult) -> list[dict]:
+def _race(result: TableResult) -> dict:
+    """{"race": the labellers, "drafts", "mobile"}: measured on this picture just now."""
     from core.table.labelling import race
+    from core.table.reader import race as race_model
 
-    return race(result.reading.interior)
+    labellers = {} if result.reading is None else {"race": race(result.reading.interior)}
+    return labellers | ({} if result.model is None else race_model(result.structure.rgb, result.model))
 
 
-def _story(result: TableResult) -> dict:
-    reading, picture = result.reading, result.picture
+def _story(result: TableResult, raced: Mapping) -> dict:
+    picture, structure = result.picture, result.structure
     longest = max(picture.rgb.shape[:2])
     return {"name": picture.name, "width": picture.width, "height": picture.height, "format": picture.format,
-            "page": picture.page, "pages": picture.pages,
-             "display_scale": min(1.0, DISPLAY_SIDE / longest) * picture.scale, "skew_degrees": reading.skew_degrees, "to_input": reading.to_input,
-             "working_size": list(reading.binary.shape[1::-1]), "abstained": result.abstained, "reason": result.reason,
-             "regions": [asdict(region) for region in reading.regions[:MAX_REGIONS]], "regions_total": len(reading.regions),
-             "other_tables": reading.other_tables, "seconds": dict(result.seconds), "notes": list(result.notes)}
+            "page": picture.page, "pages": picture.pages, "display_scale": min(1.0, DISPLAY_SIDE / longest) * picture.scale,
+            "rotation_degrees": structure.rotation_degrees, "to_input": result.to_input(structure.to_rgb), "working_size": list(structure.straight[::-1]),
+            "skew_degrees": (structure.reading or structure.model).skew_degrees, "abstained": result.abstained, "reason": result.reason,
+            "seconds": dict(result.seconds), "notes": list(result.notes), **_seen_by_regions(result), "parts": _parts(result),
+            "model": _seen_by_model(result, raced)} | ({"race": raced["race"]} if "race" in raced else {})
+
+
+def _seen_by_regions(result: TableResult) -> dict:
+    reading = result.reading
+    if reading is None:
+        return {"regions": [], "regions_total": 0, "other_tables": 0}
+    regions = [asdict(region) | {"box": result.box_in_input(region.box)} for region in reading.regions[:MAX_REGIONS]]
+    return {"regions": regions, "regions_total": len(reading.regions), "other_tables": reading.other_tables}
+
+
+def _parts(result: TableResult) -> dict:
+    """Both readings' cells in pixels of the input, None where an engine gave no table."""
+    tables = {REGIONS: result.reading and result.reading.table, MODEL: result.model and result.model.table}
+    return {name: None if table is None else [{"row": c.row, "col": c.col, "rowspan": c.rowspan, "colspan": c.colspan, "box": c.box}
+                                              for c in result.in_input(table).cells] for name, table in tables.items()}
+
+
+def _seen_by_model(result: TableResult, raced: Mapping) -> dict | None:
+    if result.model is None:
+        return None
+    return story(result.model) | {"to_input": result.to_input(result.model.to_picture)} | {k: raced[k] for k in ("drafts", "mobile") if k in raced}
 
 
 def _plain(value):

@@ -6,11 +6,12 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from core.errors import InputError
 from core.table.markup import from_html, printable, to_html, to_html_page
+from core.table.merge import Choice
 from core.table.otsl import from_otsl, to_otsl
 from core.table.table import Box, Cell, Table
 
@@ -26,7 +27,13 @@ MAX_XLSX_TEXT = 32_767  # characters a cell holds
 
 @dataclass(frozen=True)
 class Record:
-    """What STEM.json holds: the picture's name and size in pixels, the engine, and the table or the reason why there is none."""
+    """What STEM.json holds: the picture's name and size in pixels, the engine, and the table or the reason why there is none.
+
+    engine          which engine the table is from
+    confidence      of the whole table, 0 to 1; None where there is none
+    choice          how the engine was chosen
+    tokens          the decoder's PAPP tokens, and the calls it took; None where it did not run
+    """
 
     name: str
     width: int
@@ -34,6 +41,14 @@ class Record:
     engine: str
     table: Table | None
     reason: str = ""
+    confidence: float | None = None
+    choice: Choice | None = None
+    tokens: tuple[str, ...] | None = None
+    decoder_calls: int | None = None
+
+    @property
+    def tokens_per_call(self) -> float | None:
+        return round(len(self.tokens) / self.decoder_calls, 3) if self.tokens and self.decoder_calls else None
 
 
 def files_of(record: Record, stem: str) -> dict[str, bytes]:
@@ -48,15 +63,22 @@ def files_of(record: Record, stem: str) -> dict[str, bytes]:
 # JSON
 
 def to_json(record: Record) -> str:
-    """{"image", "engine", "abstained", "reason", "rows", "cols", "cells"}: boxes in pixels of the input picture, an abstention has no cells."""
+    """One object: image, engine, abstained, reason, confidence, choice, rows, cols, decoder_calls, tokens_per_call, tokens, cells.
+
+    Boxes are in pixels of the input picture; an abstention has no cells.
+    """
     table = record.table
     cells = [{"row": c.row, "col": c.col, "rowspan": c.rowspan, "colspan": c.colspan, "box": None if c.box is None else list(c.box),
               "text": _encodable(c.text), "confidence": c.confidence} for c in (table.cells if table else ())]
     value = {"image": {"name": _encodable(record.name), "width": record.width, "height": record.height}, "engine": record.engine,
-             "abstained": table is None, "reason": record.reason, "rows": table.rows if table else 0, "cols": table.cols if table else 0}
+             "abstained": table is None, "reason": record.reason, "confidence": record.confidence,
+             "choice": None if record.choice is None else asdict(record.choice),
+             "rows": table.rows if table else 0, "cols": table.cols if table else 0,
+             "decoder_calls": record.decoder_calls, "tokens_per_call": record.tokens_per_call}
     head = json.dumps(value, ensure_ascii=False, indent=1)[:-2]
+    tokens = json.dumps(None if record.tokens is None else list(record.tokens))
     lines = ",\n".join("  " + json.dumps(cell, ensure_ascii=False) for cell in cells)
-    return f'{head},\n "cells": [' + (f"\n{lines}\n ]" if cells else "]") + "\n}\n"
+    return f'{head},\n "tokens": {tokens},\n "cells": [' + (f"\n{lines}\n ]" if cells else "]") + "\n}\n"
 
 
 def _encodable(text: str) -> str:
@@ -70,10 +92,18 @@ def from_json(text: str) -> Record:
         value = json.loads(text)
         image = value["image"]
         table = None if value["abstained"] else Table(int(value["rows"]), int(value["cols"]), tuple(_cell(c) for c in value["cells"]))
-        return Record(str(image["name"]), int(image["width"]), int(image["height"]), str(value["engine"]), table, str(value["reason"]))
+        return Record(str(image["name"]), int(image["width"]), int(image["height"]), str(value["engine"]), table, str(value["reason"]), **_decided(value))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"This is not the JSON of a table: {error.__class__.__name__} at {error}. It needs image, engine, abstained, "
                          "reason, rows, cols and cells, as the studio writes them.") from error
+
+
+def _decided(value: Mapping) -> dict:
+    """What the JSON of the first version did not have yet: confidence, choice, tokens and calls."""
+    choice, tokens, sure, calls = (value.get(name) for name in ("choice", "tokens", "confidence", "decoder_calls"))
+    return dict(confidence=None if sure is None else 0.0 + sure, tokens=None if tokens is None else tuple(map(str, tokens)),
+                choice=None if choice is None else Choice(str(choice["taken"]), str(choice["why"]), None if choice["agree"] is None else bool(choice["agree"])),
+                decoder_calls=None if calls is None else int(calls))
 
 
 def _cell(value: Mapping) -> Cell:

@@ -1,4 +1,4 @@
-"""A picture -> its table: regions give the structure, an OCR engine reads the cells; where there is no ruled table it abstains."""
+"""A picture -> its table: the model and the regions give the structure, one of them is chosen, an OCR engine reads the cells; where there is no table it abstains."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -7,37 +7,69 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.errors import EngineError
 from core.exhibit import Progress, silent
 from core.io.pictures import Picture
 from core.table.cells import read_cells
 from core.table.config import TableConfig
+from core.table.merge import MODEL, REGIONS, Choice, choose
 from core.table.ocr import engine as ocr_engine
+from core.table.orientation import back, box_back, find_turn, joined, turned
 from core.table.table import Box, Table
 
 if TYPE_CHECKING:
+    from core.table.reader import ModelReading
     from core.table.regions import RegionReading
 
-ENGINE = "regions"
 STRUCTURE_SHARE = 0.25  # of the progress bar; reading takes the rest
+UNTURNED = np.float64([[1, 0, 0], [0, 1, 0]])
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Where the rows, columns and cells of a picture are.
+
+    table             None where it abstains; then `reason` says why. Boxes in pixels of `rgb`
+    rgb               the picture as it was read: turned by `rotation_degrees` (clockwise)
+    reading, model    what the regions and the model saw, in pixels of `rgb`; None where they were not asked
+    straight, to_rgb  [height, width] of the straightened picture, and float64 [2, 3] from its pixels to those of `rgb`
+    """
+
+    table: Table | None
+    reason: str
+    choice: Choice
+    confidence: float | None
+    rgb: np.ndarray
+    rotation_degrees: int
+    reading: "RegionReading | None"
+    model: "ModelReading | None"
+    straight: tuple[int, int]
+    to_rgb: np.ndarray
+    seconds: dict[str, float]
+    notes: tuple[str, ...]
+    models: dict[str, str]
 
 
 @dataclass(frozen=True)
 class TableResult:
     """What was found in one picture.
 
-    picture    the decoded picture; boxes of `table` are in pixels of the input picture
-    engine     which engine found the structure
-    table      None where it abstained; then `reason` says why
-    reading    everything the region engine saw, in pixels of picture.rgb
-    seconds    stage -> seconds; "ocr" apart from the stages of the structure
-    models     engine -> version
+    picture     the decoded picture; boxes of `table` are in pixels of the input picture
+    engine      which engine the table is from
+    table       None where it abstained; then `reason` says why
+    structure   everything the engines saw
+    confidence  of the whole table, 0 to 1; None where it abstained
+    seconds     stage -> seconds; "ocr" apart from the stages of the structure
+    models      engine -> version
     """
 
     picture: Picture
     engine: str
     table: Table | None
     reason: str
-    reading: "RegionReading"
+    structure: Structure
+    confidence: float | None = None
+    choice: Choice | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
@@ -46,28 +78,110 @@ class TableResult:
     def abstained(self) -> bool:
         return self.table is None
 
+    @property
+    def reading(self) -> "RegionReading | None":
+        """What the regions saw."""
+        return self.structure.reading
+
+    @property
+    def model(self) -> "ModelReading | None":
+        """What the model saw."""
+        return self.structure.model
+
+    def in_input(self, table: Table) -> Table:
+        """A table of the structure with its boxes in pixels of the input picture."""
+        return replace(table, cells=tuple(replace(c, box=self.box_in_input(c.box)) for c in table.cells))
+
+    def box_in_input(self, box: Box) -> Box:
+        """A box in pixels of `structure.rgb` in pixels of the input picture."""
+        turned_back = box_back(box, self.structure.rotation_degrees, *self.picture.rgb.shape[:2])
+        return turned_back if self.picture.scale == 1 else tuple(v / self.picture.scale for v in turned_back)
+
+    def to_input(self, affine: np.ndarray) -> np.ndarray:
+        """An affine float64 [2, 3] into pixels of `structure.rgb`, carried on to pixels of the input picture."""
+        return joined(back(self.structure.rotation_degrees, *self.picture.rgb.shape[:2]), affine) / self.picture.scale
+
 
 def recognise(picture: Picture, config: TableConfig = TableConfig(), progress: Progress = silent) -> TableResult:
-    """Find the ruled table in a picture and read its cells (the region path of PIX-TAB, RBIS, then OCR).
+    """Find the table in a picture and read its cells (PIX-TAB: model and regions, hybrid selection, then OCR).
 
     A cell's confidence is the smaller of the structure's and the reader's.
-    Raises EngineError, ConfigError (the OCR engine is missing or misnamed) and whatever `progress` raises to stop.
+    Raises EngineError, ConfigError (an engine is missing or misnamed) and whatever `progress` raises to stop.
     """
-    from core.table.regions import read_regions
-
     reader = ocr_engine(config)
-    reading = read_regions(picture.rgb, part(progress, 0.0, STRUCTURE_SHARE))
-    notes, seconds = [*picture.notes, *reading.notes], dict(reading.seconds)
-    table, models = reading.table, {}
+    found = read_structure(picture.rgb, config, part(progress, 0.0, STRUCTURE_SHARE))
+    table, notes, seconds, models = found.table, [*picture.notes, *found.notes], dict(found.seconds), dict(found.models)
     if table is not None and reader.name != "none":
         begun = time.perf_counter()
-        rgb, boxes = upright(picture.rgb, insides(table, reading), reading)
+        rgb, boxes = upright(found.rgb, crops(found), found.to_rgb, found.straight)
         table, more = read_cells(rgb, table, boxes, reader, part(progress, STRUCTURE_SHARE, 1.0))
         seconds["ocr"] = time.perf_counter() - begun
-        notes, models = notes + more, {reader.name: reader.version}
-    if table is not None and picture.scale != 1:
-        table = scaled(table, 1 / picture.scale)
-    return TableResult(picture, ENGINE, table, reading.reason, reading, seconds, tuple(notes), models)
+        notes, models = notes + more, models | {reader.name: reader.version}
+    result = TableResult(picture, found.choice.taken, None, found.reason, found, found.confidence, found.choice, seconds, tuple(notes), models)
+    return result if table is None else replace(result, table=result.in_input(table))
+
+
+def read_structure(rgb: np.ndarray, config: TableConfig = TableConfig(), progress: Progress = silent) -> Structure:
+    """The structure of the table in a picture uint8 [H, W, 3] (or grey [H, W]) by the engine(s) the settings name; no text.
+
+    engine=auto goes on without the model where it is missing here, and says so.
+    Raises EngineError (engine=model, and the model is missing) and whatever `progress` raises to stop.
+    """
+    begun = time.perf_counter()
+    degrees = find_turn(rgb)
+    rgb = turned(rgb, degrees)
+    seconds, notes = {"turn": time.perf_counter() - begun}, [_turned_note(degrees)] if degrees else []
+    reading = model = None
+    if config.engine != MODEL:
+        from core.table.regions import read_regions
+
+        reading = read_regions(rgb, part(progress, 0.0, 0.5))
+        seconds |= reading.seconds
+    if config.engine != REGIONS:
+        model = _model(rgb, config, part(progress, 0.5, 1.0), notes, reading and reading.skew_degrees)
+        for stage, spent in (model.seconds if model else {}).items():
+            seconds[stage] = seconds.get(stage, 0.0) + spent
+    return _chosen(reading, model, dict(rgb=rgb, rotation_degrees=degrees, seconds=seconds, notes=notes))
+
+
+def _turned_note(degrees: int) -> str:
+    return f"The picture was turned by {degrees} degrees clockwise before it was read."
+
+
+def _model(rgb: np.ndarray, config: TableConfig, progress: Progress, notes: list[str], skew: float | None) -> "ModelReading | None":
+    from core.table.reader import read_model
+
+    try:
+        return read_model(rgb, config, progress, skew)
+    except EngineError as error:
+        if config.engine == MODEL:
+            raise
+        notes.append(f"Only the rules were read. {error}")
+        return None
+
+
+def _chosen(reading: "RegionReading | None", model: "ModelReading | None", about: dict) -> Structure:
+    choice = choose(reading, model)
+    taken = reading if choice.taken == REGIONS else model
+    table, to_rgb, straight = taken.table, *_straight(taken)
+    confidence = None if table is None else taken.confidence if taken is model else min(c.confidence for c in table.cells)
+    about["notes"] = (*about["notes"], *taken.notes)
+    reason = "" if table is not None else " ".join(dict.fromkeys(part.reason for part in (model, reading) if part is not None and part.reason))
+    models = {"table model": model.version} if model else {}
+    return Structure(table=table, reason=reason, choice=choice, confidence=confidence, reading=reading, model=model, straight=straight, to_rgb=to_rgb,
+                     models=models, **about)
+
+
+def _straight(taken: "RegionReading | ModelReading") -> tuple[np.ndarray, tuple[int, int]]:
+    """float64 [2, 3] from straightened pixels to those of the upright picture, and [height, width] of the straightened one."""
+    if hasattr(taken, "straight_to_picture"):
+        return taken.straight_to_picture, taken.straight
+    return taken.to_input, taken.binary.shape[:2]
+
+
+def crops(found: Structure) -> list[Box]:
+    """Where to cut each cell of the table for the reader."""
+    return insides(found.table, found.reading) if found.choice.taken == REGIONS else [c.box for c in found.table.cells]
 
 
 def part(progress: Progress, begin: float, end: float) -> Progress:
@@ -75,28 +189,25 @@ def part(progress: Progress, begin: float, end: float) -> Progress:
     return lambda fraction, message: progress(begin + (end - begin) * min(1.0, max(0.0, fraction)), message)
 
 
-def scaled(table: Table, factor: float) -> Table:
-    """The table with its boxes multiplied."""
-    return replace(table, cells=tuple(replace(c, box=None if c.box is None else tuple(v * factor for v in c.box)) for c in table.cells))
-
-
-def upright(rgb: np.ndarray, boxes: Sequence[Box], reading: "RegionReading") -> tuple[np.ndarray, list[Box]]:
+def upright(rgb: np.ndarray, boxes: Sequence[Box], to_rgb: np.ndarray, straight: tuple[int, int]) -> tuple[np.ndarray, list[Box]]:
     """The picture turned straight and the boxes in it, so that the crops of a skewed table hold one cell each.
 
-    rgb    uint8[H, W, 3]
-    boxes  in pixels of rgb, as wide and high as the cell is in the straightened picture, about the cell's turned centre
+    rgb       uint8[H, W, 3]
+    boxes     in pixels of rgb, as wide and high as the cell is in the straightened picture, about the cell's turned centre
+    to_rgb    float64 [2, 3] from straightened pixels to those of rgb
+    straight  [height, width] of the straightened picture
     """
-    turn, shift = reading.to_input[:, :2], reading.to_input[:, 2]
+    turn, shift = to_rgb[:, :2], to_rgb[:, 2]
     scale = float(np.sqrt(abs(np.linalg.det(turn))))
     turn = turn / scale
     if np.allclose(turn, np.eye(2), atol=1e-6) and np.allclose(shift, 0, atol=1):
         return rgb, list(boxes)
     import cv2
 
-    height, width = (round(side * scale) for side in reading.binary.shape)
-    straight = cv2.warpAffine(rgb, np.column_stack([turn, shift]), (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-                              borderMode=cv2.BORDER_REPLICATE)
-    return straight, [_about(((x0 + x1) / 2, (y0 + y1) / 2) @ turn - shift @ turn, x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes]
+    height, width = (round(side * scale) for side in straight)
+    found = cv2.warpAffine(rgb, np.column_stack([turn, shift]), (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+                           borderMode=cv2.BORDER_REPLICATE)
+    return found, [_about(((x0 + x1) / 2, (y0 + y1) / 2) @ turn - shift @ turn, x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes]
 
 
 def _about(centre: np.ndarray, width: float, height: float) -> Box:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import types
+from functools import partial
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from core.table.config import TableConfig
 from core.table.export import from_html, from_json, from_otsl
 from tests.core.table.drawn import draw, known, png
 
+REGIONS = partial(TableConfig, engine="regions")
 TEXTS = [["Town", "Year", "Share"], ["Oslo", "1990", "-5.2"], ["Bergen", "2004", ""]]
 
 
@@ -37,19 +39,20 @@ def drawn(regions):
 
 
 def test_one_table_gives_every_file_with_the_same_content(drawn):
-    outcome = exhibit.run([drawn], TableConfig())
+    outcome = exhibit.run([drawn], REGIONS())
     assert sorted(outcome.files) == ["report.v2.csv", "report.v2.html", "report.v2.json", "report.v2.md", "report.v2.otsl.txt", "report.v2.xlsx"]
     record = from_json(outcome.files["report.v2.json"].decode())
     assert [c.text for c in record.table.cells] == [t for line in TEXTS for t in line]
     assert from_html(outcome.files["report.v2.html"].decode()) == record.table
     assert from_otsl(outcome.files["report.v2.otsl.txt"].decode()) == record.table.without_text()
-    assert outcome.metrics == {"pictures": 1, "tables": 1, "cells": 9, "spans": 0, "to_check": 0, "abstained": 0}
-    assert list(outcome.seconds)[0] == "decode" and {"binarise", "label", "ocr", "export"} <= set(outcome.seconds)
+    assert outcome.metrics == {"pictures": 1, "tables": 1, "cells": 9, "spans": 0, "to_check": 0, "abstained": 0, "by_model": 0,
+                               "tokens": 0, "decoder_calls": 0, "tokens_per_call": None}
+    assert list(outcome.seconds)[0] == "open" and {"binarise", "label", "ocr", "export"} <= set(outcome.seconds)
     assert "rapidocr" in outcome.models
 
 
 def test_trace_has_the_pictures_and_the_story(drawn):
-    trace = exhibit.run([drawn], TableConfig(ocr="none", race=True)).trace
+    trace = exhibit.run([drawn], REGIONS(ocr="none", race=True)).trace
     assert sorted(trace) == [f"report.v2/{n}" for n in ("binary.png", "picture.png", "regions.png", "rules.png", "trace.json")]
     for name in ("picture", "binary", "rules", "regions"):
         decoded = cv2.imdecode(np.frombuffer(trace[f"report.v2/{name}.png"], np.uint8), cv2.IMREAD_UNCHANGED)
@@ -76,14 +79,14 @@ def test_dropped_regions_are_grey():
 def test_large_pictures_are_shown_small_and_the_scale_is_told(regions):
     picture = np.full((1200, 3600, 3), 255, np.uint8)
     regions(lambda rgb: known(rgb, None, "There are no rules in it."))
-    trace = exhibit.run([Source("wide.png", png(picture))], TableConfig(ocr="none")).trace
+    trace = exhibit.run([Source("wide.png", png(picture))], REGIONS(ocr="none")).trace
     assert json.loads(trace["wide/trace.json"])["display_scale"] == 0.5
     assert cv2.imdecode(np.frombuffer(trace["wide/picture.png"], np.uint8), 1).shape == (600, 1800, 3)
 
 
 def test_an_abstention_writes_its_json_and_no_cells(regions):
     regions(lambda rgb: known(rgb, None, "There are no rules in it."))
-    outcome = exhibit.run([Source("a.png", png(np.full((50, 60, 3), 255, np.uint8)))], TableConfig())
+    outcome = exhibit.run([Source("a.png", png(np.full((50, 60, 3), 255, np.uint8)))], REGIONS())
     assert list(outcome.files) == ["a.json"]
     value = json.loads(outcome.files["a.json"])
     assert value["abstained"] is True and value["cells"] == [] and value["reason"] == "There are no rules in it." and value["rows"] == 0
@@ -100,11 +103,11 @@ def test_stems_are_safe_and_unique():
 
 def test_a_bad_source_among_good_ones_is_named(drawn):
     with pytest.raises(InputError, match="bad.png"):
-        exhibit.run([drawn, Source("bad.png", b"PK\x03\x04rest")], TableConfig(ocr="none"))
+        exhibit.run([drawn, Source("bad.png", b"PK\x03\x04rest")], REGIONS(ocr="none"))
 
 
 def test_amend_writes_all_files_again(drawn):
-    outcome = exhibit.run([drawn], TableConfig(ocr="none"))
+    outcome = exhibit.run([drawn], REGIONS(ocr="none"))
     again = exhibit.amend(outcome.files, "report.v2", {(0, 0): "=cmd()", (2, 2): "7.5"})
     assert set(again) == set(outcome.files)
     cells = {(c.row, c.col): c for c in from_json(again["report.v2.json"].decode()).table.cells}
@@ -115,7 +118,7 @@ def test_amend_writes_all_files_again(drawn):
 
 @pytest.mark.parametrize("stem, texts, words", [("other", {}, "report.v2"), ("report.v2", {(9, 9): "x"}, "row 10, column 10")])
 def test_amend_refuses_what_is_not_there(drawn, stem, texts, words):
-    files = exhibit.run([drawn], TableConfig(ocr="none")).files
+    files = exhibit.run([drawn], REGIONS(ocr="none")).files
     with pytest.raises(InputError, match=words):
         exhibit.amend(files, stem, texts)
 
@@ -129,7 +132,7 @@ def test_cancelling_stops_between_batches(drawn):
             raise Cancelled("Stopped.")
 
     with pytest.raises(Cancelled):
-        exhibit.run([drawn], TableConfig(), stop)
+        exhibit.run([drawn], REGIONS(), stop)
     fractions = [f for f, _ in seen]
     assert fractions == sorted(fractions) and 0 <= fractions[0] <= fractions[-1] <= 1
 

@@ -31,6 +31,7 @@ from core.table.export import (
     to_xlsx,
 )
 from core.table.markup import printable
+from core.table.merge import Choice
 from core.table.table import Cell, Table
 from tests.core.table.strategies import any_text, tables
 
@@ -66,9 +67,25 @@ def test_json_round_trips_exactly(table, name, width):
 
 def test_json_has_the_named_shape():
     value = json.loads(to_json(Record("a.png", 300, 200, "regions", STOCK)))
-    assert list(value) == ["image", "engine", "abstained", "reason", "rows", "cols", "cells"]
+    assert list(value) == ["image", "engine", "abstained", "reason", "confidence", "choice", "rows", "cols", "decoder_calls", "tokens_per_call",
+                           "tokens", "cells"]
     assert value["image"] == {"name": "a.png", "width": 300, "height": 200} and (value["rows"], value["cols"], value["abstained"]) == (4, 3, False)
     assert value["cells"][0] == {"row": 0, "col": 0, "rowspan": 2, "colspan": 1, "box": [10, 10, 110, 70.5], "text": "Town", "confidence": 0.99}
+
+
+def test_json_says_how_the_table_was_chosen_and_decoded():
+    record = Record("a.png", 300, 200, "model", STOCK, "", 0.75, Choice("model", "Model: it found 4 rows.", None), ("<r000>", "C", "</table>"), 2)
+    value = json.loads(to_json(record))
+    assert value["choice"] == {"taken": "model", "why": "Model: it found 4 rows.", "agree": None} and value["confidence"] == 0.75
+    assert value["tokens"] == ["<r000>", "C", "</table>"] and value["decoder_calls"] == 2 and value["tokens_per_call"] == 1.5
+    assert from_json(to_json(record)) == record
+
+
+def test_json_of_the_first_version_is_still_read():
+    record = Record("a.png", 300, 200, "regions", STOCK)
+    value = json.loads(to_json(record))
+    old = {name: value[name] for name in ("image", "engine", "abstained", "reason", "rows", "cols", "cells")}
+    assert from_json(json.dumps(old)) == record
 
 
 def test_an_abstention_has_no_cells_and_round_trips():
@@ -212,7 +229,8 @@ def test_any_html_gives_a_table_or_a_sentence(noise, parts):
 def test_golden_files(ending):
     """Update: VITRINE_GOLDEN=write pytest tests/core/table/test_export.py"""
     name = f"table.{ending}"
-    data = files_of(Record("table.png", 300, 200, "regions", STOCK), "table")[name]
+    record = Record("table.png", 300, 200, "regions", STOCK, "", 0.75, Choice("regions", "Regions: 4 closed rows; the model found 3.", False), ("<r000>", "</table>"), 1)
+    data = files_of(record, "table")[name]
     path = GOLDEN / name
     if os.environ.get("VITRINE_GOLDEN") == "write":
         path.write_bytes(data)

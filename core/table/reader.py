@@ -1,0 +1,355 @@
+"""A picture -> the table model's reading: encoder, heads' answer, PAPP decoder (speculative or greedy), boxes in pixels of the picture, confidence."""
+
+import functools
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.errors import EngineError
+from core.exhibit import Progress, silent
+from core.table.config import TableConfig
+from core.table.table import Table
+
+if TYPE_CHECKING:
+    from core.table.decode import Decoding
+    from core.table.heads import HeadsAnswer
+
+WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights" / "table-small.npz"
+SCALE = 0.8
+"""The net sees the picture at this size, or smaller."""
+DECODED_CELLS = 2000
+"""The decoder writes no more cells than this; beyond, the heads' answer stands alone."""
+UNSEEN = 0.6
+"""A cell that only one of the two answers has is as sure as this at most."""
+
+
+@dataclass(frozen=True)
+class ModelReading:
+    """What the model read.
+
+    table       structure with boxes in pixels of the picture and a confidence per cell; None where it abstains, and `reason` says why
+    confidence  of the whole table, 0 to 1
+    taken       "heads" or "decoder": whose answer the table is
+    agree       whether both gave the same structure; None where only one was asked
+    heads       answer of the separator and merge heads, separators in net input pixels
+    decoding    the decoder's tokens and calls; None where it did not run
+    ys, xs      separators of `table` in net input pixels: all [rows + 1], [cols + 1]
+    size        [height, width] of the net's input
+    to_picture  float64 [2, 3]: net input pixels -> picture pixels
+    straight, straight_to_picture  [height, width] of the straightened picture; float64 [2, 3]: its pixels -> picture pixels
+    seconds     deskew, encoder, heads, decode
+    version     weight file and the beginning of its sha256
+    """
+
+    table: Table | None
+    reason: str
+    confidence: float
+    taken: str
+    agree: bool | None
+    heads: "HeadsAnswer"
+    decoding: "Decoding | None"
+    ys: np.ndarray
+    xs: np.ndarray
+    size: tuple[int, int]
+    to_picture: np.ndarray
+    straight: tuple[int, int]
+    straight_to_picture: np.ndarray
+    skew_degrees: float
+    seconds: dict[str, float]
+    version: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Look:
+    """One pass of a net over a straight picture: the heads' answer with its scores, and the decoder's tokens if it has one."""
+
+    size: tuple[int, int]
+    heads: "HeadsAnswer"
+    gaps: tuple[np.ndarray, np.ndarray] | None = None
+    places: np.ndarray | None = None
+    decoding: "Decoding | None" = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+# Weights
+
+@functools.lru_cache(maxsize=1)
+def full_net() -> Any:
+    """The full net, loaded once per process, one thread. Raises EngineError where torch or the weights are missing."""
+    try:
+        import torch
+    except ImportError as error:
+        raise EngineError("The table model needs PyTorch, which is not installed here. Run `python3 launch.py`, or choose model=mobile or "
+                          "engine=regions.") from error
+    from core.table.model import load_weights
+
+    torch.set_num_threads(1)
+    return load_weights(WEIGHTS)
+
+
+@functools.lru_cache(maxsize=1)
+def mobile_net() -> Any:
+    """The mobile net, loaded once per process. Raises EngineError where it is missing."""
+    try:
+        from core.table.mobile import load
+    except ImportError as error:
+        raise EngineError("The mobile model is not part of this installation. Choose model=full or engine=regions.") from error
+    return load()
+
+
+@functools.lru_cache(maxsize=4)
+def version_of(path: Path) -> str:
+    """File name and the first 12 digits of its sha256."""
+    return f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+
+
+# Looking
+
+def look(grey: np.ndarray, config: TableConfig = TableConfig(), told: Callable[[float, str], None] = silent) -> Look:
+    """The net's answers for a straight grey picture uint8 [H, W]."""
+    return _mobile_look(grey) if config.model == "mobile" else _full_look(grey, config.decode, told)
+
+
+def _mobile_look(grey: np.ndarray) -> Look:
+    net = mobile_net()
+    begun = time.perf_counter()
+    answer = net.read(grey)
+    return Look(net.size_for(grey), answer, seconds={"heads": time.perf_counter() - begun})
+
+
+def _full_look(grey: np.ndarray, way: str | None, told: Callable[[float, str], None]) -> Look:
+    """way  speculative or greedy decoding, None for the heads' answer alone"""
+    import torch
+
+    from core.table.decode import by_heads, decode, no_draft, to_input
+    from core.table.heads import fitting
+
+    net, size = full_net(), fitting(*grey.shape, SCALE)
+    with torch.inference_mode():
+        begun = time.perf_counter()
+        seen = net.encoder(to_input(grey, size))
+        encoded = time.perf_counter()
+        heads, places = _answer(net, seen)
+        answered = time.perf_counter()
+        seconds = {"encoder": encoded - begun, "heads": answered - encoded}
+        decoding = None
+        if way and heads.table.rows * heads.table.cols <= DECODED_CELLS:
+            told(0.5, "Decoding the table's tokens")
+            decoding = decode(net, seen, no_draft if way == "greedy" else by_heads(heads.tokens), max_cells=DECODED_CELLS)
+            seconds["decode"] = time.perf_counter() - answered
+    gaps = seen.row_gaps[0].numpy(), seen.col_gaps[0].numpy()
+    return Look(size, heads, gaps, places, decoding, seconds)
+
+
+def _answer(net, seen) -> tuple["HeadsAnswer", np.ndarray]:
+    """The heads' answer and the probability of the token at each place of its grid, [rows, cols]."""
+    from core.table.heads import answer_of
+
+    kept = []
+
+    def merge(ys: np.ndarray, xs: np.ndarray) -> np.ndarray:
+        kept.append(merge_logits(net, seen, ys, xs))
+        return kept[0]
+
+    answer = answer_of(seen.row_gaps[0].numpy(), seen.col_gaps[0].numpy(), merge)
+    return answer, chosen_probability(kept[0], answer.table)
+
+
+def merge_logits(net, seen, ys: np.ndarray, xs: np.ndarray) -> np.ndarray:
+    """C L U X logits [4, rows, cols] of the grid between separators in net input pixels."""
+    import torch
+
+    edges = [torch.tensor(np.asarray(places), dtype=torch.float32)[None] for places in (ys, xs)]
+    return net.merge(seen, *edges, torch.ones(1, 1, len(ys) - 1, len(xs) - 1))[0].numpy()
+
+
+def chosen_probability(logits: np.ndarray, table: Table) -> np.ndarray:
+    """float [rows, cols]: how likely the merge head holds what the table says at each place."""
+    shares = np.exp(logits - logits.max(0))
+    shares /= shares.sum(0)
+    said = np.array([[(k > table.cells[owner].col) + 2 * (r > table.cells[owner].row) for k, owner in enumerate(row)] for r, row in enumerate(table.grid())])
+    return np.take_along_axis(shares, said[None], 0)[0]
+
+
+# From answers to a table
+
+def read_model(rgb: np.ndarray, config: TableConfig = TableConfig(), progress: Progress = silent, skew: float | None = None) -> ModelReading:
+    """Read the structure of the table in an upright picture uint8 [H, W, 3] or grey [H, W]; a turn of a few degrees is undone first.
+
+    skew  degrees by which the lines fall to the right, where that is known already
+    Raises EngineError where the model is missing and whatever `progress` raises to stop.
+    """
+    from core.table.binarise import to_grey
+    from core.table.deskew import estimate_skew, straighten
+
+    progress(0.0, "Looking at the picture with the table model")
+    begun, grey = time.perf_counter(), to_grey(rgb)
+    skew = estimate_skew(grey) if skew is None else skew
+    straight, to_rgb = straighten(grey, skew)
+    seconds = {"deskew": time.perf_counter() - begun}
+    seen = look(straight, config, progress)
+    seen = replace(seen, seconds=seconds | seen.seconds)
+    progress(0.9, "Placing the cells")
+    return _reading(seen, straight, to_rgb, skew, version_of(mobile_net().path if config.model == "mobile" else WEIGHTS))
+
+
+def _reading(seen: Look, straight: np.ndarray, to_rgb: np.ndarray, skew: float, version: str) -> ModelReading:
+    heads = seen.heads
+    layout = seen.decoding.layout() if seen.decoding else None
+    agree = None if layout is None else layout.table == heads.table
+    taken = "heads" if layout is None or agree else "decoder"
+    structure, ys, xs = (heads.table, heads.ys, heads.xs) if taken == "heads" else (layout.table, *decoded_places(layout, heads, seen.size))
+    down, across = straight.shape[0] / seen.size[0], straight.shape[1] / seen.size[1]
+    sure = _cell_confidence(structure, seen, agree)
+    table = carried(_boxed(structure, ys * down, xs * across, sure), to_rgb)
+    confidence = float(min(sure))
+    return ModelReading(table, "", round(confidence, 4), taken, agree, heads, seen.decoding, ys, xs, seen.size, to_rgb @ _grown(across, down),
+                        straight.shape[:2], to_rgb, skew, seen.seconds, version)
+
+
+def _grown(across: float, down: float) -> np.ndarray:
+    """float64 [3, 3]: net input pixels -> straightened pixels."""
+    return np.diag([across, down, 1.0])
+
+
+def decoded_places(layout, heads: "HeadsAnswer", size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """All separators of the decoder's table in net input pixels; where the last row and column end no token says, so the heads do."""
+    from core.table.heads import BIN
+
+    found = []
+    for places, own, side in ((layout.ys, heads.ys, size[0]), (layout.xs, heads.xs, size[1])):
+        begin = [(place + 0.5) * BIN for place in places]
+        found.append(np.array([*begin, max(float(own[-1]), min(begin[-1] + BIN, side))]))
+    return found[0], found[1]
+
+
+def _cell_confidence(table: Table, seen: Look, agree: bool | None) -> list[float]:
+    """Per cell: the least probability of its tokens; no more than UNSEEN where the other answer has no such cell."""
+    if seen.places is None:
+        return [seen.heads.confidence] * len(table.cells)
+    if table == seen.heads.table:
+        return [float(seen.places[c.row:c.row + c.rowspan, c.col:c.col + c.colspan].min()) for c in table.cells]
+    theirs = set(seen.heads.table.cells)
+    return [1.0 if c in theirs else UNSEEN for c in table.cells]
+
+
+def _boxed(table: Table, ys: np.ndarray, xs: np.ndarray, sure: Sequence[float]) -> Table:
+    cells = (replace(c, box=(float(xs[c.col]), float(ys[c.row]), float(xs[c.col + c.colspan]), float(ys[c.row + c.rowspan])), confidence=round(s, 4))
+             for c, s in zip(table.cells, sure))
+    return replace(table, cells=tuple(cells))
+
+
+def carried(table: Table, to_picture: np.ndarray) -> Table:
+    """The table with its boxes carried over by an affine float64 [2, 3]: centres move, widths and heights only scale (as for the regions)."""
+    turn, shift = to_picture[:, :2], to_picture[:, 2]
+    scale = float(np.sqrt(abs(np.linalg.det(turn))))
+    cells = []
+    for cell in table.cells:
+        x0, y0, x1, y1 = cell.box
+        x, y = turn @ [(x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5] + shift + 0.5
+        u, v = scale * (x1 - x0) / 2, scale * (y1 - y0) / 2
+        cells.append(replace(cell, box=tuple(round(float(value), 2) for value in (x - u, y - v, x + u, y + v))))
+    return replace(table, cells=tuple(cells))
+
+
+# What a page shows
+
+def story(reading: ModelReading) -> dict:
+    """The reading as JSON values; places in net input pixels."""
+    tokens, calls = ([], []) if reading.decoding is None else (told_tokens(reading), reading.decoding.calls)
+    return {"size": list(reading.size), "to_input": reading.to_picture, "heads": {"ys": reading.heads.ys, "xs": reading.heads.xs},
+            "confidence": reading.confidence, "taken": reading.taken, "agree": reading.agree, "tokens": tokens,
+            "calls": [{"proposed": len(call.proposed), "accepted": call.accepted} for call in calls], "seconds": reading.seconds, "version": reading.version}
+
+
+def spelt(decoding: "Decoding") -> list[str]:
+    """The tokens as text."""
+    from core.table.tokens import spell
+
+    return [spell([token]) for token in decoding.tokens]
+
+
+def told_tokens(reading: ModelReading) -> list[dict]:
+    """Each token with the call that wrote it, whether it was drafted, and the box it speaks of: a row's band, a column's, a place, the table."""
+    layout, decoding = reading.decoding.layout(), reading.decoding
+    boxes = _token_boxes(decoding.tokens, *decoded_places(layout, reading.heads, reading.size))
+    calls = [(number, place < call.accepted) for number, call in enumerate(decoding.calls) for place in range(call.accepted + 1)]
+    return [{"text": text, "call": number, "drafted": drafted, "box": [round(float(v), 1) for v in box]}
+            for text, (number, drafted), box in zip(spelt(decoding), calls, boxes)]
+
+
+def _token_boxes(tokens: Sequence[int], ys: np.ndarray, xs: np.ndarray) -> list[tuple[float, float, float, float]]:
+    from core.table.tokens import COL, END, ROW
+
+    found, r, k = [], -1, 0
+    for token in tokens:
+        if token == END:
+            found.append((xs[0], ys[0], xs[-1], ys[-1]))
+        elif token >= COL:
+            found.append((xs[k], ys[0], xs[k + 1], ys[-1]))
+        elif token >= ROW:
+            r, k = r + 1, 0
+            found.append((xs[0], ys[r], xs[-1], ys[r + 1]))
+        else:
+            found.append((xs[k], ys[r], xs[k + 1], ys[r + 1]))
+            k += 1
+    return found
+
+
+# Races on one picture
+
+def race(rgb: np.ndarray, reading: ModelReading, repeats: int = 3) -> dict:
+    """{"drafts": ..., "mobile": ...}: decoding by every draft, and the mobile model beside the full one; the least seconds of several repeats, interleaved.
+
+    What is missing here is left out.
+    """
+    from core.table.binarise import to_grey
+    from core.table.deskew import straighten
+
+    straight = straighten(to_grey(rgb), reading.skew_degrees)[0]
+    found = {}
+    for name, work in (("drafts", _race_drafts), ("mobile", _race_mobile)):
+        try:
+            found[name] = work(straight, repeats)
+        except EngineError:
+            continue
+    return found
+
+
+def _race_drafts(grey: np.ndarray, repeats: int) -> dict:
+    import torch
+
+    from core.table.decode import by_heads, by_rules, decode, no_draft, to_input
+    from core.table.heads import fitting
+
+    net = full_net()
+    with torch.inference_mode():
+        seen = net.encoder(to_input(grey, fitting(*grey.shape, SCALE)))
+        rules = {"greedy": no_draft, "rules": by_rules, "heads": by_heads(_answer(net, seen)[0].tokens)}
+        made, seconds = {}, {name: [] for name in rules}
+        for _ in range(repeats):
+            for name, rule in rules.items():
+                begun = time.perf_counter()
+                made[name] = decode(net, seen, rule, max_cells=DECODED_CELLS)
+                seconds[name].append(time.perf_counter() - begun)
+    return {name: {"calls": len(made[name].calls), "seconds": min(seconds[name])} for name in rules} | {
+        "tokens": len(made["greedy"].tokens), "identical": len({m.tokens for m in made.values()}) == 1}
+
+
+def _race_mobile(grey: np.ndarray, repeats: int) -> dict:
+    """The mobile model's answer beside the full one's: encoder and heads, without the decoder, which only the full one has."""
+    ways = {"mobile": lambda: _mobile_look(grey), "full": lambda: _full_look(grey, None, silent)}
+    looks, seconds = {name: work() for name, work in ways.items()}, {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, work in ways.items():
+            begun = time.perf_counter()
+            looks[name] = work()
+            seconds[name].append(time.perf_counter() - begun)
+    mobile, full = (looks[name].heads.table for name in ("mobile", "full"))
+    return {"seconds": min(seconds["mobile"]), "full_seconds": min(seconds["full"]), "cells": len(mobile.cells), "same_structure": mobile == full}
