@@ -1,6 +1,6 @@
 """An exhibit's page: header, rail, stage with its states, what happened, numbers footer. A page brings only what is its own to show."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
@@ -22,13 +22,15 @@ SHORT = 10.5
 """Height in rem of the working state where a growing figure stands under it."""
 
 
-def room(row: Exhibit, finding: Callable[[View], str], show: Show, explain: Show, under_way: UnderWay | None = None) -> None:
+def room(row: Exhibit, finding: Callable[[View], str], show: Show, explain: Show, under_way: UnderWay | None = None,
+         views: Mapping[str, Show] | None = None) -> None:
     """Draw the exhibit's page.
 
     finding  the result as one sentence with its number, the header of the stage
     show     draws the result
     explain  draws "what happened"
     under_way  draws what a running job has shown so far (`job.shown`); such work keeps what it has when it is stopped
+    views      further looks at the same result, by the word on their button between Result and Compare
     """
     place = desk.desk(row)
     desk.open_link(row)
@@ -40,36 +42,37 @@ def room(row: Exhibit, finding: Callable[[View], str], show: Show, explain: Show
     with rail:
         input_rail(row)
     with stage:
-        _stage(row, place, waiting, finding, show, under_way)
+        _stage(row, place, waiting, finding, {"Result": show, **(views or {})}, under_way)
     if place.view and not place.job and not place.error:
         with st.expander("What happened", icon=":material/timeline:", key=f"what-happened:{row.slug}"):
             explain(place.view)
         numbers_footer(row, place.view)
 
 
-def _stage(row: Exhibit, place: desk.Desk, waiting: bool, finding: Callable[[View], str], show: Show, under_way: UnderWay | None) -> None:
+def _stage(row: Exhibit, place: desk.Desk, waiting: bool, finding: Callable[[View], str], views: Mapping[str, Show],
+           under_way: UnderWay | None) -> None:
     if place.error:
         shell.could_not(place.error, _ways_out(row, place, place.error))
     elif waiting or place.job:
         _under_way(row, waiting, under_way)
     elif place.view:
-        _result(row, place.view, finding, show)
+        _result(row, place.view, finding, views)
     else:
         limits = f"{', '.join(a.upper() for a in row.accepts if a not in ('jpeg', 'tiff'))}, up to {row.max_bytes // 1_000_000} MB"
         shell.empty(f"**No {row.input_word} yet.** Start with a sample, or drop your own.", limits,
                     [(s.label, lambda label=s.label: run_sample(row, label)) for s in row.samples])
 
 
-def _result(row: Exhibit, view: View, finding: Callable[[View], str], show: Show) -> None:
+def _result(row: Exhibit, view: View, finding: Callable[[View], str], views: Mapping[str, Show]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small"):
         st.header(finding(view), anchor=False, width="content")
-        chosen = st.segmented_control("View", ("Result", "Compare"), default="Result", required=True, key=f"view:{row.slug}", label_visibility="collapsed")
+        chosen = st.segmented_control("View", (*views, "Compare"), default="Result", required=True, key=f"view:{row.slug}", label_visibility="collapsed")
     for note in view.record["notes"]:
         small(plain(note))
     if chosen == "Compare":
         compare_in_stage(row, view)
     else:
-        show(view)
+        views[chosen](view)
 
 
 @st.fragment(run_every=TICK)
