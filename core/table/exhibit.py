@@ -9,18 +9,19 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from core.errors import EngineError, InputError
+from core.errors import EngineError, InputError, LimitError
 from core.exhibit import Outcome, Progress, Source, silent
 from core.io.pictures import MAX_BYTES, Picture, inspect, read_picture
 from core.table.config import TableConfig
-from core.table.export import Record, files_of, from_json
+from core.table.export import Record, files_of, from_html, from_json
 from core.table.merge import MODEL, REGIONS
 from core.table.ocr import engine as ocr_engine
 from core.table.reader import look, spelt, story
 from core.table.recognise import TableResult, part, recognise
+from core.table.scoring import Score, compare
 from cython_ext import BACKEND
 
-__all__ = ["Config", "MAX_BYTES", "amend", "inspect", "run", "stems", "warm"]
+__all__ = ["Config", "MAX_BYTES", "amend", "inspect", "run", "score", "stems", "warm"]
 
 Config = TableConfig
 DISPLAY_SIDE = 1800
@@ -29,6 +30,7 @@ TWIN_PIXELS = 8_000_000
 """What the NumPy twins are given at most: that many took 1.8 s and 0.3 GB on the machine they were tried on."""
 SURE = 0.8
 PNG_BYTES = 1_500_000
+MAX_HTML_BYTES = 5_000_000
 
 
 def warm() -> None:
@@ -146,16 +148,38 @@ def amend(files: Mapping[str, bytes], stem: str, texts: Mapping[tuple[int, int],
     texts  (row, col) of a cell's top left place -> its text; these cells get confidence 1.0
     Raises InputError where STEM has no table or no cell begins at a given place.
     """
-    if f"{stem}.json" not in files:
-        raise InputError(f"There is no table {stem!r} in this run. It has: {', '.join(n[:-5] for n in files if n.endswith('.json')) or 'none'}.")
-    record = from_json(bytes(files[f"{stem}.json"]).decode())
-    if record.table is None:
-        raise InputError(f"{stem} has no table to correct: no table was found in it.")
+    record = _recorded(files, stem, "correct")
     places = {(c.row, c.col) for c in record.table.cells}
     if unknown := sorted(set(texts) - places):
         raise InputError(f"No cell of {stem} begins at row {unknown[0][0] + 1}, column {unknown[0][1] + 1}; correct the cell that spans that place.")
     cells = tuple(replace(c, confidence=1.0) if (c.row, c.col) in texts else c for c in record.table.cells)
     return files_of(replace(record, table=replace(record.table, cells=cells).with_texts(dict(texts))), stem)
+
+
+def score(files: Mapping[str, bytes], stem: str, html: bytes) -> Score:
+    """One table of a run held against the first table of a visitor's HTML (UTF-8).
+
+    files  the files of a run, or at least STEM.json
+    Raises InputError where STEM has no table or the bytes are no HTML with a table, LimitError where there is too much of it.
+    """
+    record = _recorded(files, stem, "score")
+    if len(html) > MAX_HTML_BYTES:
+        raise LimitError(f"The ground truth has {len(html) / 1e6:.1f} MB; at most {MAX_HTML_BYTES // 10**6} MB are read. Keep only its table.")
+    try:
+        truth = html.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"The ground truth is not HTML in UTF-8: byte {error.start:,} is none. Save the table as HTML and bring that.") from error
+    return compare(record.table, from_html(truth))
+
+
+def _recorded(files: Mapping[str, bytes], stem: str, verb: str) -> Record:
+    """The record of one table of a run. Raises InputError where there is no table."""
+    if f"{stem}.json" not in files:
+        raise InputError(f"There is no table {stem!r} in this run. It has: {', '.join(n[:-5] for n in files if n.endswith('.json')) or 'none'}.")
+    record = from_json(bytes(files[f"{stem}.json"]).decode())
+    if record.table is None:
+        raise InputError(f"{stem} has no table to {verb}: none was found in it.")
+    return record
 
 
 # What only the page shows
