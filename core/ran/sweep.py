@@ -26,7 +26,7 @@ from core.exhibit import Progress, silent
 from core.ran.pool import WorkerDied, cores, local_executor
 from core.ran.result_cache import Cache, canonical, default_cache, from_text, key_of, to_text
 
-__all__ = ["Cache", "Cluster", "Grid", "Point", "PointResult", "default_cache", "grid", "here", "listed", "local_executor", "on_cluster", "sweep"]
+__all__ = ["Cache", "Cluster", "Grid", "Point", "PointResult", "default_cache", "expected_seconds", "grid", "here", "listed", "local_executor", "on_cluster", "sweep"]
 
 MOST_POINTS = 10_000
 """A longer sweep says first how long it would take."""
@@ -214,7 +214,7 @@ def never() -> bool:
 
 
 def sweep(work: str | Callable, points: Sequence[Point], executor: Executor | None = None, cache: Cache | None = None, progress: Progress = silent,
-          cancelled: Callable[[], bool] = never, most_points: int = MOST_POINTS) -> Iterator[PointResult]:
+          cancelled: Callable[[], bool] = never, most_points: int = MOST_POINTS, way_out: str = "") -> Iterator[PointResult]:
     """Run work(**params, seed=seed) for every point and yield each point's result exactly once, as they finish.
 
     work         "module:function", or a function at the top of an importable module; its value is JSON (numbers, text, lists, dicts, arrays)
@@ -222,6 +222,7 @@ def sweep(work: str | Callable, points: Sequence[Point], executor: Executor | No
     progress     called at least every 0.1 s with the share that is done; what it raises (Cancelled) stops the sweep and the work in flight
     cancelled    asked as often; True stops the sweep with Cancelled
     most_points  longer sweeps are refused with an estimate of their duration, measured on the first point
+    way_out      the end of that sentence where a caller's setting has another name ("Set long=true to run it all the same.")
     A point whose work raises is a result with an error; a worker that dies is replaced and its point tried once more.
     Raises ConfigError (work that cannot be found), LimitError (longer than most_points), Cancelled.
     """
@@ -230,8 +231,17 @@ def sweep(work: str | Callable, points: Sequence[Point], executor: Executor | No
         executor = here()
     run = _Sweep(name, points, executor, cache, progress, cancelled)
     if len(points) > most_points:
-        raise LimitError(_asking(len(points), most_points, run.first(), _width(executor)))
+        raise LimitError(_asking(len(points), most_points, run.first(), _width(executor), way_out))
     return run.results()
+
+
+def expected_seconds(work: str | Callable, points: Sequence[Point], executor: Executor | None = None, cache: Cache | None = None,
+                     progress: Progress = silent, cancelled: Callable[[], bool] = never) -> float:
+    """How long a sweep would take here, measured on its first point, which then is in the cache; inf where that takes over 20 s; nan where it fails."""
+    if executor is None:
+        executor = here()
+    first = _Sweep(_named(work), points, executor, cache, progress, cancelled).first()
+    return float("inf") if first is None else float("nan") if first.error else first.seconds * len(points) / _width(executor)
 
 
 def _named(work: str | Callable) -> str:
@@ -246,13 +256,13 @@ def _width(executor: Executor) -> int:
     return getattr(executor, "width", None) or getattr(executor, "_max_workers", None) or cores()
 
 
-def _asking(points: int, most: int, first: PointResult | None, width: int) -> str:
+def _asking(points: int, most: int, first: PointResult | None, width: int, way_out: str) -> str:
     """The question before a long sweep: how long it would take by its first point (None: that one did not end in time) and what allows it."""
     seconds = first.seconds if first else SECONDS_TO_ESTIMATE
     whole = f"{'about' if first else 'more than'} {_duration(seconds * points / width)} ({seconds:.2g} s a point, measured on the first, {width} at a time)"
     found = f"its first point failed ({first.error})" if first and first.error else f"it would take {whole}"
     return (f"A sweep of {points:,} points is longer than the {most:,} that run without asking: {found}. "
-            f"Set most_points={points} to run it all the same, or vary less.")
+            f"{way_out or f'Set most_points={points} to run it all the same, or vary less.'}")
 
 
 def _duration(seconds: float) -> str:

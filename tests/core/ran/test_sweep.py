@@ -17,7 +17,7 @@ from core.errors import Cancelled, ConfigError, EngineError, LimitError
 from core.ran import result_cache
 from core.ran.pool import Pool
 from core.ran.result_cache import Cache, canonical, from_text, to_text
-from core.ran.sweep import grid, listed, local_executor, on_cluster, sweep
+from core.ran.sweep import expected_seconds, grid, listed, local_executor, on_cluster, sweep
 
 ROOT = Path(__file__).resolve().parents[3]
 WORK = "tests.core.ran.sweep_work"
@@ -142,6 +142,9 @@ def test_a_sweep_nobody_reads_on_leaves_nothing_behind(pool):
 def test_a_million_points_are_a_question_first(pool):
     with pytest.raises(LimitError, match=r"1,000,000 points.*would take about .*2 at a time.*most_points=1000000"):
         sweep(f"{WORK}:slow", grid({"x": range(1_000_000)}, {"seconds": 0.05}), pool)
+    assert 100 < expected_seconds(f"{WORK}:slow", grid({"x": range(10_000)}, {"seconds": 0.05}), pool) < 2500
+    with pytest.raises(LimitError, match="Set long=true"):
+        sweep(f"{WORK}:slow", grid({"x": range(3)}, {"seconds": 0.0}), pool, most_points=2, way_out="Set long=true to run it all the same.")
     with pytest.raises(LimitError, match="its first point failed .InputError: Too odd"):
         sweep(f"{WORK}:wrong", grid({"x": [1, 1, 1]}), pool, most_points=2)
 
