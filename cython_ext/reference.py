@@ -3,7 +3,8 @@
 import numpy as np
 
 KERNELS = {
-    "labelling": ("label_regions", "label_regions_bfs"), "rule_runs": ("edge_runs", "long_runs"), "tree_distance": ("rename_costs", "tree_distance")}
+    "labelling": ("label_regions", "label_regions_bfs"), "rule_runs": ("edge_runs", "long_runs"), "tree_distance": ("rename_costs", "tree_distance"),
+    "combining": ("combine_iq", "combine_planes")}
 """Compiled module -> the kernels it holds."""
 
 
@@ -252,3 +253,70 @@ def _paint(picture, row, start, end):
     count = end - start
     columns = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(start, count)
     picture[np.repeat(row, count), columns] = 1
+
+
+DOUBTFUL = 1e4
+"""A group whose trace(G) times the greatest diagonal entry of inv(G) exceeds this counts as ill-conditioned (between cond / layers and cond * layers)."""
+
+
+def combine_iq(y, h, noise_var, out_symbols, out_sinr):
+    """Unbiased LMMSE symbols and their SINR; returns how many ill-conditioned groups were computed again in float64 (here all are computed in it).
+
+    y complex64[symbols, sc, ant]; h complex64[groups, ant, layers], each group for sc / groups neighbouring subcarriers; noise_var float32[ant] above 0;
+    out_symbols complex64[symbols, sc, layers] and out_sinr float32[groups, layers] are filled. Symbols of a layer have unit power.
+    A = (I + H^H R^-1 H)^-1, symbol_k = (A H^H R^-1 y)_k / (1 - A_kk), SINR_k = 1 / A_kk - 1; a layer that nobody hears gives 0 and 0.
+    Raises ValueError where the shapes do not fit.
+    """
+    (symbols, subcarriers, antennas), (groups, _, layers) = y.shape, h.shape
+    if (h.shape[1] != antennas or noise_var.shape != (antennas,) or not groups or subcarriers % groups
+            or out_symbols.shape != (symbols, subcarriers, layers) or out_sinr.shape != (groups, layers)):
+        shapes = [" x ".join(map(str, array.shape)) for array in (y, h, noise_var, out_symbols, out_sinr)]
+        raise ValueError(f"y is {shapes[0]}, h {shapes[1]}, noise_var {shapes[2]} long, the outputs {shapes[3]} and {shapes[4]}: they do not fit.")
+    weights, out_sinr[...], recomputed = _lmmse(h.astype(np.complex128), noise_var.astype(np.float64))
+    columns = y.reshape(symbols, groups, subcarriers // groups, antennas).swapaxes(0, 1).reshape(groups, -1, antennas)
+    found = columns @ weights.swapaxes(1, 2)
+    out_symbols[...] = found.reshape(groups, symbols, -1, layers).swapaxes(0, 1).reshape(out_symbols.shape)
+    return recomputed
+
+
+def _lmmse(h, noise_var):
+    """Unbiased weights complex128[groups, layers, ant], SINR float64[groups, layers], and how many groups are ill-conditioned."""
+    matched = h.conj().swapaxes(1, 2) / noise_var
+    gram = matched @ h
+    inverse = np.linalg.inv(np.eye(h.shape[2]) + gram)
+    left = np.einsum("gkk->gk", inverse).real
+    bias = np.einsum("gkj,gjk->gk", inverse, gram).real                      # 1 - left, with more digits where little is heard
+    heard = ~(bias < 1e-30)                                                  # NaN stays NaN
+    sinr = np.divide(bias, left, out=np.zeros_like(bias), where=heard)
+    scale = np.divide(1, bias, out=np.zeros_like(bias), where=heard)
+    doubt = (1 + np.einsum("gkk->gk", gram).real).sum(axis=1) * left.max(axis=1)
+    return scale[..., None] * (inverse @ matched), sinr, int(np.sum(~(doubt <= DOUBTFUL)))
+
+
+def combine_planes(y, h, noise_var, groups, out_symbols, out_sinr):
+    """The same on blocked planes, for callers inside a chain: no value is moved. 16 neighbouring groups are a block, the last one is padded.
+
+    y float32[symbols, blocks, span, ant, 2, 16], h float32[blocks, ant, layers, 2, 16] (real plane, imaginary plane, each for 16 groups),
+    out_symbols float32[symbols, blocks, span, layers, 2, 16], out_sinr float32[blocks, layers, 16]; `span` subcarriers share a group's weights.
+    Lanes from `groups` on are padding: any finite values in, undefined out. Raises ValueError where the shapes do not fit.
+    """
+    (symbols, blocks, span, antennas, _, _), layers = y.shape, h.shape[2]
+    if (h.shape != (blocks, antennas, layers, 2, 16) or y.shape[4:] != (2, 16) or noise_var.shape != (antennas,) or groups < 1
+            or blocks != (groups + 15) // 16 or out_symbols.shape != (symbols, blocks, span, layers, 2, 16) or out_sinr.shape != (blocks, layers, 16)):
+        raise ValueError(f"y holds {blocks} blocks of {antennas} antennas, h {h.shape[0]} of {h.shape[1]} x {layers}, noise_var {len(noise_var)}, "
+                         f"for {groups} groups: they, or the outputs, do not fit.")
+    rows = _complex_lanes(y).transpose(0, 1, 4, 2, 3).reshape(symbols, blocks * 16, span, antennas)[:, :groups].reshape(symbols, groups * span, antennas)
+    channel = _complex_lanes(h).transpose(0, 3, 1, 2).reshape(blocks * 16, antennas, layers)[:groups]
+    found, sinr = np.zeros((symbols, blocks * 16, span, layers), np.complex128), np.zeros((blocks * 16, layers))
+    flat = np.empty((symbols, groups * span, layers), np.complex128)
+    recomputed = combine_iq(rows, channel, noise_var, flat, sinr[:groups])
+    found[:, :groups] = flat.reshape(symbols, groups, span, layers)
+    lanes = found.reshape(symbols, blocks, 16, span, layers).transpose(0, 1, 3, 4, 2)
+    out_symbols[...] = np.stack([lanes.real, lanes.imag], axis=-2)
+    out_sinr[...] = sinr.reshape(blocks, 16, layers).swapaxes(1, 2)
+    return recomputed
+
+
+def _complex_lanes(planes):
+    """complex128[..., 16] from planes float32[..., 2, 16]."""
+    return planes[..., 0, :] + 1j * planes[..., 1, :].astype(np.float64)
