@@ -24,6 +24,8 @@ OUTER = 3
 
 GAP = 0.5
 """A line of pixels from this probability on lies between bands."""
+JOINED = 0.8
+"""A separator across which the merge head joins places with this mean probability is none."""
 
 
 # Input
@@ -90,14 +92,26 @@ class HeadsAnswer:
     confidence: float
 
 
+def joined_across(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How likely the merge head joins what lies on both sides of each inner separator: mean probabilities [rows - 1], [cols - 1]. logits [4, rows, cols]"""
+    shares = np.exp(logits - logits.max(0))
+    shares /= shares.sum(0)
+    return (shares[2] + shares[3])[1:].mean(1), (shares[1] + shares[3])[:, 1:].mean(0)
+
+
 def answer_of(row_gaps: np.ndarray, col_gaps: np.ndarray, merge: Callable[[np.ndarray, np.ndarray], np.ndarray], threshold: float = GAP) -> HeadsAnswer:
     """The structure that separator logits [height], [width] and the merge head say.
 
-    merge  separators ys [rows + 1], xs [cols + 1] in input pixels -> logits [4, rows, cols]; called once
+    A separator across which the merge head joins nearly everything is none: it is taken out, and the merge head looks again.
+    merge  separators ys [rows + 1], xs [cols + 1] in input pixels -> logits [4, rows, cols]; called once, or again without such separators
     """
     sizes = len(row_gaps), len(col_gaps)
-    ys, xs = (separators(gaps_of(line, threshold), size) for line, size in zip((row_gaps, col_gaps), sizes))
-    logits = merge(ys, xs)
+    edges = [separators(gaps_of(line, threshold), size) for line, size in zip((row_gaps, col_gaps), sizes)]
+    logits = merge(*edges)
+    kept = [np.concatenate([[True], share < JOINED, [True]]) for share in joined_across(logits)]
+    if not all(line.all() for line in kept):
+        edges = [places[line] for places, line in zip(edges, kept)]
+        logits = merge(*edges)
     table = table_of(legal_grid(logits))
     sure = 1 / np.exp(logits - logits.max(0)).sum(0).max()
-    return HeadsAnswer(table, ys, xs, tuple(to_tokens(table, bins(ys, sizes[0] // BIN), bins(xs, sizes[1] // BIN))), float(sure))
+    return HeadsAnswer(table, *edges, tuple(to_tokens(table, *(bins(line, size // BIN) for line, size in zip(edges, sizes)))), float(sure))

@@ -158,7 +158,7 @@ def _answer(net, seen) -> tuple["HeadsAnswer", np.ndarray]:
         return kept[0]
 
     answer = answer_of(seen.row_gaps[0].numpy(), seen.col_gaps[0].numpy(), merge)
-    return answer, chosen_probability(kept[0], answer.table)
+    return answer, chosen_probability(kept[-1], answer.table)
 
 
 def merge_logits(net, seen, ys: np.ndarray, xs: np.ndarray) -> np.ndarray:

@@ -15,8 +15,14 @@ from core.errors import EngineError
 from core.table.synth_content import Content, Corpus, make_content
 from core.table.table import Box, Table
 
-FAMILIES = ("Liberation", "DejaVu", "NotoSans", "NotoSerif", "Free", "Carlito", "Caladea", "Lato", "OpenSans", "Roboto", "SourceSans", "CrimsonText")
-"""Font families under an open licence (OFL, Apache, Bitstream Vera or GPL with font exception), by how their file names begin."""
+COMMON = ("Liberation", "DejaVu")
+"""Font families that most machines with open fonts have: a third of the drawings use them, the others any family found."""
+FAMILIES = (*COMMON, "NotoSans-", "NotoSerif-", "NotoMono-", "Free", "Carlito", "Caladea", "Lato-", "OpenSans-", "Roboto-", "RobotoCondensed-", "SourceSans",
+            "CrimsonText", "Arimo", "Tinos", "Cousine", "Inter-", "Cantarell-", "GilliusADF", "EBGaramond12", "LinLibertine_R", "LinBiolinum_R",
+            "texgyretermes-", "texgyreheros", "texgyrepagella-", "texgyreschola-", "texgyrebonum-", "texgyrecursor-", "texgyreadventor-",
+            "lmroman10-", "lmsans10-", "lmmono10-")
+"""Font families under an open licence (OFL, Apache, Bitstream Vera, GUST, or GPL with font exception), by how their file names begin."""
+NOT_REGULAR = ("bold", "italic", "oblique", "math", "light", "thin", "black", "medium", "symbol", "emoji", "heavy", "hairline", "semi", "book")
 LONGEST_SIDE = 1600
 WIDEST = 1150
 
@@ -71,6 +77,12 @@ class Style:
     rows_ruled: str = "none"
     cols_ruled: str = "none"
     head_ruled: bool = False
+    double: bool = False
+    dash: int = 0
+    head_wrap: float = 1.0
+    head_valign: str = "middle"
+    even: bool = False
+    underlined: bool = False
     group_rules: bool = False
     outer: str = "none"
     gutter: int = 0
@@ -99,10 +111,11 @@ def faces() -> tuple[tuple[Path, Path], ...]:
     files = {p.stem: p for folder in font_folders() if folder.is_dir() for p in sorted(folder.rglob("*.[to]tf")) if p.stem.startswith(FAMILIES)}
     pairs = []
     for stem, path in sorted(files.items()):
-        plain = stem.removesuffix("-Regular")
-        if any(mark in stem for mark in ("Bold", "Italic", "Oblique", "Math", "Light", "Thin", "Black", "Medium", "Symbol", "Emoji")):
+        plain = stem.removesuffix("-Regular").removesuffix("-regular")
+        if any(mark in stem.lower() for mark in NOT_REGULAR) or stem.endswith(("B", "I", "RZ")):
             continue
-        pairs.append((path, files.get(f"{plain}-Bold", path)))
+        bold = next((files[name] for name in (f"{plain}-Bold", f"{plain}-bold", f"{plain}Bold", f"{plain}B") if name in files), path)
+        pairs.append((path, bold))
     if not pairs:
         raise EngineError("No open font was found to draw tables with. Install one (Debian: fonts-liberation, fonts-dejavu) or name its folder in "
                           "VITRINE_FONTS.")
@@ -140,19 +153,25 @@ def face(path: Path, size: int) -> Face:
 def make_style(rng: np.random.Generator) -> Style:
     """A random look: a family of rules and fills, a font, spacing from dense to loose."""
     pairs = faces()
+    common = [pair for pair in pairs if pair[0].stem.startswith(COMMON)]
+    pairs = common if common and rng.random() < 1 / 3 else pairs
     size = int(rng.choice([7, 8, 9, 10, 11, 12, 13, 14, 16, 18], p=[.04, .07, .1, .13, .15, .16, .15, .1, .07, .03]))
     dense = rng.random() < 0.25
     dense_pad = (int(rng.integers(0, 3)), int(rng.integers(2, 5))) if dense else None
-    pad = dense_pad or (int(rng.choice([1, 2, 3, 4, 5, 7, 9])), int(rng.choice([3, 4, 5, 6, 8, 10, 12, 16])))
+    pad = dense_pad or (int(rng.choice([1, 2, 3, 4, 5, 7, 9, 14], p=[.14, .15, .15, .15, .14, .12, .1, .05])),
+                        int(rng.choice([2, 3, 4, 5, 6, 8, 10, 12, 16])))
     text, numbers = str(rng.choice(["left", "left", "left", "center", "right"])), str(rng.choice(["left", "right", "right", "center"]))
     base = Style(
         "plain", pairs[rng.integers(len(pairs))], size, float(rng.uniform(1.1, 1.5)), pad,
         (text, numbers if rng.random() < 0.7 else text, str(rng.choice(["center", text]))),
         str(rng.choice(["top", "middle", "middle", "bottom"], p=[.3, .3, .3, .1])), int(size * rng.uniform(5, 26)),
-        float(rng.uniform(1.0, 1.9)) if rng.random() < 0.35 else 1.0,
+        float(rng.uniform(1.0, 2.8)) if rng.random() < 0.4 else 1.0,
         tuple(int(m) for m in rng.integers(0, 14, 4)), bold_head=bool(rng.random() < 0.6), ink=int(rng.choice([0, 10, 20, 50, 90])),
-        rule=int(rng.choice([0, 0, 90, 119, 168, 204])), thick=int(rng.choice([1, 1, 1, 2])), frame=int(rng.choice([1, 1, 2, 3])),
-        leaders=bool(rng.random() < 0.04),
+        rule=int(rng.choice([0, 0, 90, 119, 168, 204])), thick=int(rng.choice([1, 1, 1, 2])), frame=int(rng.choice([1, 1, 2, 3, 5])),
+        double=bool(rng.random() < 0.06), dash=int(rng.integers(2, 7)) if rng.random() < 0.07 else 0,
+        head_wrap=float(rng.uniform(0.25, 1)) if rng.random() < 0.4 else 1.0, head_valign=str(rng.choice(["middle", "bottom", "top"])),
+        even=bool(rng.random() < 0.1), underlined=bool(rng.random() < 0.03),
+        leaders=bool(rng.random() < 0.06),
         indent=int(rng.choice([0, 0, 0, 8, 14])), blank=float(rng.uniform(0.6, 1.6)), ragged=int(rng.choice([0, 0, 0, 2, 4])),
         bold_sections=bool(rng.random() < 0.5),
         section_fill=int(rng.integers(200, 250)) if rng.random() < 0.25 else None)
@@ -186,7 +205,7 @@ _LOOKS = {
     "marketing": lambda rng: dict(gutter=int(rng.integers(2, 7)), head_fill=int(rng.integers(30, 160)), head_ink=255,
                                   stripe=int(rng.integers(225, 250)), stub_fill=_fill(rng, .4),
                                   pad=(int(rng.integers(6, 16)), int(rng.integers(10, 26)))),
-    "financial": lambda rng: dict(pad=(int(rng.integers(0, 3)), int(rng.integers(2, 8))), leaders=bool(rng.random() < .25),
+    "financial": lambda rng: dict(pad=(int(rng.integers(0, 3)), int(rng.integers(2, 8))), leaders=bool(rng.random() < .3),
                                   indent=int(rng.integers(0, 16)), group_rules=True,
                                   head_ruled=bool(rng.random() < .7), stripe=_fill(rng, .35), ragged=3,
                                   align=("left", "right", str(rng.choice(["center", "right"]))), outer=str(rng.choice(["none", "ends"]))),
@@ -240,7 +259,8 @@ def _blocks(content: Content, style: Style, wrap: float, rng: np.random.Generato
     for cell in content.table.cells:
         font = bold if (cell.row < content.head_rows and style.bold_head) or (cell.row in content.sections and style.bold_sections) else plain
         indent = style.indent if cell.col == 0 and cell.row >= content.head_rows and indents[cell.row] else 0
-        made.append(Block(*_wrap(cell.text, font, wrap * cell.colspan), font, indent))
+        limit = max(wrap * style.head_wrap, 4 * style.size) if cell.row < content.head_rows else wrap
+        made.append(Block(*_wrap(cell.text, font, limit * cell.colspan), font, indent))
     return made
 
 
@@ -264,6 +284,8 @@ def _lay_out(content: Content, style: Style, rng: np.random.Generator) -> tuple[
         blocks = _blocks(content, style, wrap, rng)
         needs = [(c.col, c.colspan, max(b.widths, default=0) + b.indent + 2 * style.pad[1]) for c, b in zip(table.cells, blocks)]
         widths = _spread(np.full(table.cols, style.size * 0.8 + 2 * style.pad[1]), needs)
+        if style.even and widths[1:].max() * table.cols < WIDEST:
+            widths[1:] = widths[1:].max()
         if widths.sum() <= WIDEST or wrap < style.size * 2:
             break
         wrap *= 0.65
@@ -367,7 +389,13 @@ def _line(canvas: np.ndarray, at: float, edges: np.ndarray, seen: np.ndarray, th
     begin = max(int(at) - thick // 2, 0)
     changes = np.flatnonzero(np.diff(np.concatenate([[0], seen.astype(int), [0]])))
     for first, last in zip(changes[::2], changes[1::2]):
-        canvas[begin:begin + thick, int(edges[first]):int(edges[last]) + (thick if last == len(seen) else 0)] = style.rule
+        left, right = int(edges[first]), int(edges[last]) + (thick if last == len(seen) else 0)
+        canvas[begin:begin + thick, left:right] = style.rule
+        if style.dash:
+            across = np.arange(left, min(right, canvas.shape[1]))
+            canvas[begin:begin + thick, across[across // style.dash % 2 == 1]] = style.paper
+        elif style.double and thick > 2:
+            canvas[begin + 1:begin + thick - 1, left:right] = style.paper
     return begin + thick / 2 if len(changes) else np.nan
 
 
@@ -389,7 +417,7 @@ def _write(pen: ImageDraw.ImageDraw, cell, block: Block, box: Box, content: Cont
     x0, y0, x1, y1 = box[0] + style.pad[1] + block.indent, box[1] + style.pad[0], box[2] - style.pad[1], box[3] - style.pad[0]
     y0 += round(high * style.blank) if cell.row in content.parted and cell.rowspan == 1 else 0
     room = max(y1 - y0 - high * len(block.lines), 0)
-    y = round(y0 + room * {"top": 0, "middle": 0.5, "bottom": 1}[style.valign] + (high - block.face.height) / 2)
+    y = round(y0 + room * {"top": 0, "middle": 0.5, "bottom": 1}[style.head_valign if head else style.valign] + (high - block.face.height) / 2)
     ink, found = style.head_ink if head else style.ink, None
     for line, width in zip(block.lines, block.widths):
         x = round(x0 + max(x1 - x0 - width, 0) * {"left": 0, "center": 0.5, "right": 1}[align])
@@ -398,9 +426,13 @@ def _write(pen: ImageDraw.ImageDraw, cell, block: Block, box: Box, content: Cont
         if bottom > top:
             here = (x, y + top, x + width, y + bottom)
             found = here if found is None else (min(found[0], here[0]), min(found[1], here[1]), max(found[2], here[2]), max(found[3], here[3]))
+            if head and style.underlined:
+                pen.line([(x, min(y + bottom + 1, box[3] - 1)), (x + width, min(y + bottom + 1, box[3] - 1))], fill=ink)
         y += high
-    if style.leaders and cell.col == 0 and not head and align == "left" and x1 - x - width > 5 * style.size:
-        pen.text((x + width + 2, y - high), "." * int((x1 - x - width - 4) / block.face.measure(".")[0]), fill=ink, font=block.face.font)
+    if found and style.leaders and cell.col == 0 and not head and align == "left" and x1 - x - width > 2 * style.size:
+        dots = "." * int((x1 - x - width - 2) / block.face.measure(".")[0])
+        pen.text((x + width + 2, y - high), dots, fill=ink, font=block.face.font)
+        found = (*found[:2], max(found[2], x + width + 2 + block.face.measure(dots)[0]), found[3])
     return found and tuple(float(v) for v in found)
 
 
@@ -421,10 +453,10 @@ def _gaps(edges: np.ndarray, spans: Sequence[tuple[int, int, tuple | None]], siz
 
 def _aged(drawing: Drawing, rng: np.random.Generator) -> Drawing:
     """Strips of what stood around the table, lower resolution, blur, shear, shadow, noise, JPEG: each on some pictures; geometry follows."""
-    if rng.random() < 0.12:
+    if rng.random() < 0.15:
         drawing = _with_strip(drawing, rng)
     if rng.random() < 0.3:
-        drawing = _shrunk(drawing, float(rng.uniform(0.4, 0.9)))
+        drawing = _shrunk(drawing, float(rng.uniform(0.35, 0.9)))
     picture = drawing.picture
     if rng.random() < 0.12:
         height, width = picture.shape

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import InputError
+from core.table.synth_values import random_kind, writer
 from core.table.table import Cell, Table
 
 VALIDATION_SHARE = 20
@@ -131,43 +132,58 @@ def _shortened(text: str) -> str:
 # Made-up tables
 
 def _made_up(corpus: Corpus, rng: np.random.Generator) -> Content:
-    """Head of one to three levels, typed columns, groups of rows, spans."""
-    cols = int(rng.choice([2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16], p=[.08, .13, .15, .14, .12, .1, .08, .06, .05, .04, .03, .02]))
-    body = max(1, int(np.exp(rng.uniform(np.log(1.5), np.log(60 if cols < 10 else 36)))))
+    """Head of one to three levels, typed columns, groups of rows, spans, a note at the end."""
+    cols = int(rng.choice([2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16], p=[.09, .13, .14, .13, .12, .1, .08, .06, .05, .04, .04, .02]))
     levels = int(rng.choice([0, 1, 2, 3], p=[.06, .47, .39, .08])) if cols > 2 else int(rng.random() < 0.9)
     head = _head(levels, cols, corpus, rng)
-    kinds = ["stub" if k == 0 and rng.random() < 0.8 else str(rng.choice(list(KINDS), p=_shares())) for k in range(cols)]
-    if rng.random() < 0.5:
-        kinds[1:] = [kinds[1]] * (cols - 1)
-    empty = rng.random() * 0.4 if rng.random() < 0.3 else 0.02
-    grid = [[Cell(levels + r, k, text=_value(kinds[k], corpus, rng) if k == 0 or rng.random() > empty else "") for k in range(cols)]
-            for r in range(body)]
-    cells = [*head, *(cell for row in grid for cell in row)]
-    content = Content(Table(levels + body, cols, tuple(cells)), levels, kinds[0] == "stub")
-    if rng.random() < 0.35:
+    kinds = _kinds(cols, rng)
+    tall = sum(kind in ("lines", "bullets", "long", "paired") for kind in kinds)
+    body = max(1, int(np.exp(rng.uniform(np.log(1.5), np.log(14 if tall else 64 if cols < 10 else 40)))))
+    writers = [writer(kind, corpus.words, rng) for kind in kinds]
+    empty = np.where(rng.random(cols) < 0.15, rng.uniform(0.3, 1.0, cols), rng.random() * 0.4 if rng.random() < 0.25 else 0.02)
+    empty[0] = empty[0] if rng.random() < 0.1 else 0
+    grid = [[Cell(levels + r, k, text=writers[k]() if rng.random() >= empty[k] else "") for k in range(cols)] for r in range(body)]
+    content = Content(Table(levels + body, cols, tuple([*head, *(cell for row in grid for cell in row)])), levels, kinds[0] == "stub")
+    if rng.random() < 0.3:
         content = _with_sections(content, corpus, rng)
-    return _with_spans(content, rng) if rng.random() < 0.35 else content
+    chance = rng.random()
+    content = _with_spans(content, rng) if chance < 0.3 else _with_groups(content, rng) if chance < 0.5 else \
+        _with_wide(content, rng) if chance < 0.58 else content
+    return _with_note(content, corpus, rng) if rng.random() < 0.06 else content
+
+
+def _kinds(cols: int, rng: np.random.Generator) -> list[str]:
+    """Kinds of the columns: mixed, one kind for all but the first, or the first few again and again (lists set side by side)."""
+    kinds = ["stub" if k == 0 and rng.random() < 0.7 else random_kind(rng) for k in range(cols)]
+    chance = rng.random()
+    if chance < 0.4:
+        kinds[1:] = ["tiny" if cols > 5 and rng.random() < 0.4 else kinds[1]] * (cols - 1)
+    elif chance < 0.5 and cols > 3:
+        period = int(rng.integers(2, 4))
+        kinds = [kinds[k % period] for k in range(cols)]
+    return kinds
 
 
 def _head(levels: int, cols: int, corpus: Corpus, rng: np.random.Generator) -> list[Cell]:
     """Column titles; above them group titles over two and more columns; a column without a group has one title over all levels."""
     cells: list[Cell] = []
-    short = rng.random() < 0.5
-
-    def title() -> str:
-        return _value(str(rng.choice(["year", "short", "unit", "mark"] if short else ["short", "phrase", "unit", "year"])), corpus, rng)
+    titles = writer(str(rng.choice(["year", "short", "unit", "tiny", "short", "phrase", "unit", "name"])), corpus.words, rng)
+    group = writer(str(rng.choice(["phrase", "name", "short"])), corpus.words, rng)
+    even = int(rng.integers(2, 5)) if rng.random() < 0.4 else 0
+    again = [titles() for _ in range(even)] if rng.random() < 0.7 else []
 
     def fill(level: int, first: int, last: int) -> None:
         at = first
         while at < last:
-            width = int(rng.integers(2, 6)) if level < levels - 1 and rng.random() < 0.75 else 1
-            width = min(width, last - at)
+            wide = even or int(rng.integers(2, 6))
+            width = min(wide if level < levels - 1 and rng.random() < (0.9 if even else 0.75) else 1, last - at)
             if width > 1 and not (level == 0 and at == 0 and rng.random() < 0.85):
-                cells.append(Cell(level, at, 1, width, _value("phrase", corpus, rng)))
+                cells.append(Cell(level, at, 1, width, group()))
                 fill(level + 1, at, at + width)
             else:
                 width = 1
-                cells.append(Cell(level, at, levels - level, 1, title() if at or rng.random() < 0.6 else ""))
+                title = again[(at - first) % even] if level and again else titles()
+                cells.append(Cell(level, at, levels - level, 1, title if at or rng.random() < 0.6 else ""))
             at += width
     fill(0, 0, cols) if levels else None
     return cells
@@ -179,13 +195,14 @@ def _with_sections(content: Content, corpus: Corpus, rng: np.random.Generator) -
     body = [r for r in range(content.head_rows, table.rows) if not any(c.row < r < c.row + c.rowspan for c in table.cells)]
     if not body:
         return content
+    title = writer("phrase", corpus.words, rng)
     starts = sorted(set(rng.choice(body, min(len(body), int(rng.integers(1, 5))), replace=False).tolist()))
     shift = {r: sum(start <= r for start in starts) for r in range(table.rows)}
     moved = [replace(c, row=c.row + shift[c.row]) for c in table.cells]
     sections = [start + i for i, start in enumerate(starts)]
     for r in sections:
         spans = [(0, table.cols)] if across else [(k, 1) for k in range(table.cols)]
-        moved += [Cell(r, k, 1, width, _value("phrase", corpus, rng) if k == 0 else "") for k, width in spans]
+        moved += [Cell(r, k, 1, width, title() if k == 0 else "") for k, width in spans]
     return replace(content, table=Table(table.rows + len(starts), table.cols, tuple(moved)), sections=frozenset(sections),
                    parted=frozenset(sections if blank else ()))
 
@@ -212,42 +229,49 @@ def _with_spans(content: Content, rng: np.random.Generator) -> Content:
     return replace(content, table=replace(table, cells=tuple([*rest, *joined.values()])))
 
 
-# Values
-
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
-KINDS = {"int": 4, "money": 3, "decimal": 4, "percent": 3, "year": 1, "date": 2, "name": 3, "long": 2, "short": 3, "code": 1, "mark": 2,
-         "spread": 2, "range": 1, "phrase": 2}
-"""Kinds of columns and how common they are."""
-
-
-def _shares() -> np.ndarray:
-    weights = np.array(list(KINDS.values()), float)
-    return weights / weights.sum()
-
-
-def _words(corpus: Corpus, rng: np.random.Generator, low: int, high: int) -> str:
-    return " ".join(corpus.words[i] for i in rng.integers(0, len(corpus.words), int(rng.integers(low, high + 1))))
+def _with_groups(content: Content, rng: np.random.Generator) -> Content:
+    """Rows in groups of one to four; the first columns and some others have one cell for a whole group."""
+    table = content.table
+    chosen = set(range(int(rng.integers(1, 4)))) | set(np.flatnonzero(rng.random(table.cols) < 0.25).tolist())
+    chosen -= {int(rng.integers(table.cols))} if len(chosen) >= table.cols else set()
+    places, r = [], content.head_rows
+    while r < table.rows:
+        height = min(int(rng.choice([1, 2, 2, 3, 4])), table.rows - r)
+        places += [(r, k, height, 1) for k in chosen] if height > 1 else []
+        r += height
+    return _joined(content, places)
 
 
-def _value(kind: str, corpus: Corpus, rng: np.random.Generator) -> str:
-    """A text of one kind."""
-    big = float(10 ** rng.uniform(0, 6))
-    if kind in ("name", "phrase", "short", "long", "stub"):
-        return _words(corpus, rng, *{"name": (2, 2), "phrase": (1, 4), "short": (1, 1), "long": (4, 16), "stub": (1, 5)}[kind])
-    if kind == "date":
-        day, month, year = int(rng.integers(1, 29)), MONTHS[rng.integers(12)], int(rng.integers(1900, 2026))
-        dates = (f"{day} {month} {year}", f"{month[:3]} {day}", f"{month} {day}, {year}", f"{year}-{day:02d}", f"{day} {month[:3]}")
-        return dates[int(rng.integers(5))]
-    if kind == "mark":
-        return str(rng.choice(["–", "x", "#", "Yes", "No", "1", "A", "*", "•", "n/a", "-"]))
-    if kind == "unit":
-        return str(rng.choice(["%", "(%)", "n", "SD", "mg/L", "p-value", "$", "($)", "US$ million", "km", "Total", "Mean", "No.", "#", "Rank"]))
-    return {"int": f"{int(big):,}",
-            "money": f"{rng.choice(['$', '$ ', '€', ''])}{big:,.2f}" if rng.random() < 0.8 else f"({int(big):,})",
-            "decimal": f"{rng.uniform(-9, 99):.{int(rng.integers(1, 4))}f}",
-            "percent": f"{rng.uniform(0, 100):.1f}{rng.choice(['%', ' %', ''])}", "year": str(int(rng.integers(1890, 2030))),
-            "code": f"{chr(65 + int(rng.integers(26)))}{int(rng.integers(1, 9999))}",
-            "spread": f"{rng.uniform(0, 99):.1f} ± {rng.uniform(0, 9):.1f}", "range": f"{int(big)}–{int(big * 1.5) + 1}"}[kind]
+def _with_wide(content: Content, rng: np.random.Generator) -> Content:
+    """Rows in which neighbouring columns share cells: timetables, notes, totals."""
+    table, share, places = content.table, rng.uniform(0.1, 0.9), []
+    for r in range(content.head_rows, table.rows):
+        if rng.random() < share:
+            first = int(rng.integers(0, table.cols - 1))
+            last = table.cols if rng.random() < 0.4 else int(rng.integers(first + 2, table.cols + 1))
+            places.append((r, first, 1, last - first))
+    return _joined(content, places)
+
+
+def _joined(content: Content, places: Sequence[tuple[int, int, int, int]]) -> Content:
+    """Single body cells at (row, col, height, width) made one, where all of them are single."""
+    table, joined = content.table, []
+    single = {(c.row, c.col): c for c in table.cells if c.rowspan == c.colspan == 1 and c.row >= content.head_rows and c.row not in content.sections}
+    rest = [c for c in table.cells if (c.row, c.col) not in single]
+    for r, k, height, width in places:
+        inside = [(i, j) for i in range(r, r + height) for j in range(k, k + width)]
+        if all(p in single for p in inside):
+            joined.append(replace(single[r, k], rowspan=height, colspan=width))
+            for p in inside:
+                del single[p]
+    return replace(content, table=replace(table, cells=tuple([*rest, *single.values(), *joined])))
+
+
+def _with_note(content: Content, corpus: Corpus, rng: np.random.Generator) -> Content:
+    """A last row of one cell: a note to the table."""
+    table = content.table
+    note = Cell(table.rows, 0, 1, table.cols, writer("long", corpus.words, rng)())
+    return replace(content, table=Table(table.rows + 1, table.cols, (*table.cells, note)))
 
 
 # Scripts

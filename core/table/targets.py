@@ -56,12 +56,12 @@ def _needed(drawing: Drawing) -> tuple[float, float]:
 
 
 def common_size(drawings: Sequence[Drawing], rng: np.random.Generator) -> tuple[int, int]:
-    """Input sides for one batch: squeezed to 320 x 320, or 0.4 to 1.2 times the median picture; never so small that separators fall together."""
+    """Input sides for one batch: squeezed to 320 x 320, or 0.5 to 1.25 times the median picture; never so small that separators fall together."""
     shape = np.median([d.picture.shape for d in drawings], axis=0)
-    if rng.random() < 0.3:
+    if rng.random() < 0.15:
         size = (320, 320)
     else:
-        size = fitting(*shape, float(np.exp(rng.uniform(np.log(0.45), np.log(1.25)))), area=1.6e5)
+        size = fitting(*shape, float(np.exp(rng.uniform(np.log(0.5), np.log(1.25)))), area=float(rng.choice([1.3e5, 1.6e5, 2.4e5])))
     needed = np.max([_needed(d) for d in drawings], axis=0)
     return tuple(int(np.clip(np.ceil(need / UNIT) * UNIT, side, 640)) for need, side in zip(needed, size))
 
@@ -118,6 +118,72 @@ def _worn(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.3:
         worn += rng.integers(-8, 9, ink.shape, dtype=np.int8)
     return np.clip(worn, 0, 255).astype(np.uint8)
+
+
+# A grid with separators too many
+
+def runs(line: np.ndarray) -> np.ndarray:
+    """int [n, 2]: begin and end of each run of true values. line bool [size]"""
+    return np.flatnonzero(np.diff(np.concatenate([[False], line, [False]]).astype(np.int8))).reshape(-1, 2)
+
+
+def with_false_edges(edges: np.ndarray, profile_: np.ndarray, likely: np.ndarray, most: int = 24) -> tuple[np.ndarray, np.ndarray]:
+    """Separators of one picture and axis, and those that the net would put where there is none.
+
+    edges    float [bands + 1], true places; profile_ [size] 1 in true gaps; likely bool [size]: what the net holds for a gap
+    returns  float [n + 1] places, bool [n + 1] whether each is true. The places of true ones are the net's own where it sees them.
+    A gap that the net breaks into several has one true place, the last.
+    """
+    true, false, gaps = edges.copy(), [], runs(profile_ > 0.5)
+    parts: dict[int, list[float]] = {}
+    for low, high in runs(likely):
+        owners = np.flatnonzero((gaps[:, 0] < high) & (gaps[:, 1] > low))
+        if len(owners) == 0:
+            false.append((low + high) / 2)
+        elif len(owners) == 1:
+            parts.setdefault(int(owners[0]), []).append((low + high) / 2)
+    held = np.searchsorted(gaps[:, 0], edges, "right") - 1
+    for j, gap in enumerate(held[1:-1], 1):
+        if gap in parts and (held == gap).sum() == 1:
+            true[j], more = parts[gap][-1], parts[gap][:-1]
+            false += more
+    false = [f for f in false[:most] if true[0] + 1 < f < true[-1] - 1]
+    places = np.concatenate([true, false])
+    order = np.argsort(places, kind="stable")
+    is_true = np.concatenate([np.ones(len(true), bool), np.zeros(len(false), bool)])[order]
+    return places[order].astype(np.float32), is_true
+
+
+def split_grid(grid: np.ndarray, row_true: np.ndarray, col_true: np.ndarray) -> np.ndarray:
+    """C L U X of a grid whose bands are cut at false separators: the cut-off parts belong to what stands before them. int [rows, cols] -> int8"""
+    cut = grid[np.cumsum(row_true[:-1]) - 1][:, np.cumsum(col_true[:-1]) - 1]
+    below, right = np.array([2, 3, 2, 3], np.int8), np.array([1, 1, 3, 3], np.int8)
+    cut = np.where(~row_true[:-1, None], below[cut], cut)
+    return np.where(~col_true[None, :-1], right[cut], cut).astype(np.int8)
+
+
+def overcut(batch: Batch, row_gaps: np.ndarray, col_gaps: np.ndarray, rng: np.random.Generator) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Separators and grid for the merge head, with the net's own false separators in three of five pictures: they are to be merged away.
+
+    row_gaps, col_gaps  separator logits [n, height], [n, width]
+    returns  edges and grid as in Batch, larger
+    """
+    made = []
+    for i, padded in enumerate(batch.grid):
+        rows, cols = int((padded[:, 0] >= 0).sum()), int((padded[0] >= 0).sum())
+        axes = [(batch.edges[0][i, :rows + 1], np.ones(rows + 1, bool)), (batch.edges[1][i, :cols + 1], np.ones(cols + 1, bool))]
+        if rng.random() < 0.6:
+            limit = np.log(1 / rng.uniform(0.1, 0.5) - 1)
+            axes = [with_false_edges(edges, line[i], logits[i] > -limit)
+                    for (edges, _), line, logits in zip(axes, batch.profiles, (row_gaps, col_gaps))]
+        made.append((axes[0][0], axes[1][0], split_grid(padded[:rows, :cols], axes[0][1], axes[1][1])))
+    n, (rows, cols) = len(made), np.max([grid.shape for *_, grid in made], axis=0)
+    ys, xs, grids = np.zeros((n, rows + 1), np.float32), np.zeros((n, cols + 1), np.float32), np.full((n, rows, cols), -1, np.int8)
+    for i, (down, across, grid) in enumerate(made):
+        for line, places in ((ys[i], down), (xs[i], across)):
+            line[:len(places)], line[len(places):] = places, places[-1]
+        grids[i, :grid.shape[0], :grid.shape[1]] = grid
+    return (ys, xs), grids
 
 
 def batches(folder: Path | None, seed: int, size: int, first: int = 0, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:

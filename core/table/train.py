@@ -8,6 +8,7 @@ import math
 import multiprocessing
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from core.errors import ConfigError, InputError
 from core.table.evaluation import SCALE, SETS, evaluate, evaluate_decoder
 from core.table.heads import BIN
 from core.table.model import SMALL, TableNet, load_weights, save_weights
-from core.table.targets import CHUNK, Batch, batches
+from core.table.targets import CHUNK, Batch, batches, overcut
 from core.table.tokens import CELL, FIRST_COL, FIRST_ROW, NEXT_COL, NEXT_ROW
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,8 +73,9 @@ def losses(net: TableNet, batch: Batch, device: torch.device) -> dict[str, Tenso
     seen = net.encoder(picture.to(memory_format=torch.channels_last))
     wanted = [torch.from_numpy(line).to(device) for line in batch.profiles]
     gaps = sum(F.binary_cross_entropy_with_logits(line, want) for line, want in zip((seen.row_gaps, seen.col_gaps), wanted))
-    grid = torch.from_numpy(batch.grid).to(device).long()
-    edges = [torch.from_numpy(line).to(device) for line in batch.edges]
+    cut, grid = overcut(batch, *(line.detach().float().cpu().numpy() for line in (seen.row_gaps, seen.col_gaps)), np.random.default_rng(len(batch.wanted[0])))
+    grid = torch.from_numpy(grid).to(device).long()
+    edges = [torch.from_numpy(line).to(device) for line in cut]
     joined = net.merge(seen, *edges, (grid >= 0).unsqueeze(1).float())
     merge = F.cross_entropy(joined, grid, torch.tensor([1.0, 2, 2, 2], device=device), ignore_index=-1)
     return dict(gaps=gaps, merge=merge, **_decoder_losses(net, seen, batch, device))
@@ -327,6 +329,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(given: argparse.Namespace, options: Options) -> None:
     """Train from the last checkpoint on, log, write the weights."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.default_int_handler)  # also where the shell that began this run had it ignored
     training = Training.begin(options, given.scratch)
     options.state.mkdir(parents=True, exist_ok=True)
     with (options.state / "table.jsonl").open("a", encoding="utf8") as log:

@@ -184,11 +184,11 @@ def test_a_few_pictures_are_learnt_by_heart(drawn: list[Drawing]) -> None:
     """The recipe end to end: after some dozens of steps on four pictures the heads give their structure back exactly."""
     torch.manual_seed(0)
     size, few = (192, 192), [d for d in drawn if d.table.rows <= 8][:3]
-    training = train.Training(TableNet(TINY), train.make_optimiser(TableNet(TINY), 1e-3), span=140)
+    training = train.Training(TableNet(TINY), train.make_optimiser(TableNet(TINY), 1e-3), span=200)
     training.optimiser = train.make_optimiser(training.net, 3e-3)
     options, rng = train.Options(rate=4e-3), np.random.default_rng(0)
     first = None
-    for step in range(140):
+    for step in range(200):
         training.elapsed = step
         found = train._step(training, make_batch(few, size, rng), options, torch.device("cpu"))
         first = first or found

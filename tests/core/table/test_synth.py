@@ -56,7 +56,7 @@ def test_cell_boxes_tile_as_the_grid_does() -> None:
 
 
 def test_ink_boxes_hold_the_ink() -> None:
-    """On clean drawings without rules or fills no dark pixel lies outside the ink boxes (first columns may have dot leaders), and no box is empty."""
+    """On clean drawings without rules or fills no dark pixel lies outside the ink boxes (titles may be underlined), and no box is empty."""
     seen = 0
     for drawing in drawings(120, aged=False):
         if drawing.style != "plain" or not np.isnan(drawing.row_rules).all():
@@ -65,9 +65,7 @@ def test_ink_boxes_hold_the_ink() -> None:
         rest = dark.copy()
         for cell, ink in zip(drawing.table.cells, drawing.inks):
             x0, y0, x1, y1 = (round(v) for v in ink or (0, 0, 0, 0))
-            rest[max(y0 - 1, 0):y1 + 1, max(x0 - 2, 0):x1 + 2] = False
-            if cell.col == 0:
-                rest[:, round(cell.box[0]):round(cell.box[2])] = False
+            rest[max(y0 - 1, 0):y1 + 3, max(x0 - 2, 0):x1 + 2] = False
             if ink:
                 assert dark[y0:y1, x0:x1].any() or (y1 - y0) * (x1 - x0) < 40, "a lone mark may be lighter than the threshold"
                 seen += 1
@@ -76,7 +74,7 @@ def test_ink_boxes_hold_the_ink() -> None:
 
 
 def test_rules_are_where_they_are_said_to_be() -> None:
-    """Above an unspanned cell of a grid the line has one grey from side to side; a descender from above may cross it."""
+    """Above an unspanned cell of a grid the line has one grey from side to side, or that and the paper's; a descender from above may cross it."""
     seen = 0
     for drawing in drawings(80, aged=False):
         if drawing.style != "grid":
@@ -84,7 +82,7 @@ def test_rules_are_where_they_are_said_to_be() -> None:
         for cell in drawing.table.cells:
             if cell.row and not np.isnan(drawing.row_rules[cell.row]) and cell.box[2] - cell.box[0] > 12:
                 line = drawing.picture[int(drawing.row_rules[cell.row]), int(cell.box[0]) + 4:int(cell.box[2]) - 4]
-                assert (line == np.median(line)).mean() > 0.6
+                assert np.sort(np.unique(line, return_counts=True)[1])[-2:].sum() > 0.6 * len(line)
                 seen += 1
     assert seen > 100
 
