@@ -155,7 +155,7 @@ def _answer(net, seen) -> tuple["HeadsAnswer", np.ndarray]:
 
     def merge(ys: np.ndarray, xs: np.ndarray) -> np.ndarray:
         kept.append(merge_logits(net, seen, ys, xs))
-        return kept[0]
+        return kept[-1]
 
     answer = answer_of(seen.row_gaps[0].numpy(), seen.col_gaps[0].numpy(), merge)
     return answer, chosen_probability(kept[-1], answer.table)
