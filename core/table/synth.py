@@ -319,7 +319,7 @@ def draw(corpus: Corpus, seed: Sequence[int], aged: bool = True) -> Drawing:
         laid = _lay_out(content, style, rng)
         if laid:
             drawing = _draw(content, style, *laid)
-            return _aged(drawing, rng) if aged else drawing
+            return aged_drawing(drawing, rng) if aged else drawing
 
 
 def _draw(content: Content, style: Style, blocks: list[Block], ys: np.ndarray, xs: np.ndarray) -> Drawing:
@@ -333,7 +333,7 @@ def _draw(content: Content, style: Style, blocks: list[Block], ys: np.ndarray, x
     pen = ImageDraw.Draw(picture)
     inks = tuple(_write(pen, cell, block, box, content, style) for cell, block, box in zip(content.table.cells, blocks, boxes))
     table = replace(content.table, cells=tuple(replace(c, box=tuple(float(v) for v in box)) for c, box in zip(content.table.cells, boxes)))
-    gaps = [_gaps(edges, spans, size, style.gutter) for edges, spans, size in
+    gaps = [gaps_between(edges, spans, size, style.gutter) for edges, spans, size in
             ((ys, [(c.row, c.rowspan, i and (i[1], i[3])) for c, i in zip(table.cells, inks)], canvas.shape[0]),
              (xs, [(c.col, c.colspan, i and (i[0], i[2])) for c, i in zip(table.cells, inks)], canvas.shape[1]))]
     return Drawing(np.array(picture), table, inks, *gaps, *rules, style.name)
@@ -436,7 +436,7 @@ def _write(pen: ImageDraw.ImageDraw, cell, block: Block, box: Box, content: Cont
     return found and tuple(float(v) for v in found)
 
 
-def _gaps(edges: np.ndarray, spans: Sequence[tuple[int, int, tuple | None]], size: int, gutter: int) -> np.ndarray:
+def gaps_between(edges: np.ndarray, spans: Sequence[tuple[int, int, tuple | None]], size: int, gutter: int) -> np.ndarray:
     """[bands + 1, 2]: from the end of the ink of one band to the begin of the next; a band without ink has the middle half of itself for ink."""
     count = len(edges) - 1
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
@@ -451,7 +451,7 @@ def _gaps(edges: np.ndarray, spans: Sequence[tuple[int, int, tuple | None]], siz
 
 # What happens to a picture before it is read
 
-def _aged(drawing: Drawing, rng: np.random.Generator) -> Drawing:
+def aged_drawing(drawing: Drawing, rng: np.random.Generator) -> Drawing:
     """Strips of what stood around the table, lower resolution, blur, shear, shadow, noise, JPEG: each on some pictures; geometry follows."""
     if rng.random() < 0.15:
         drawing = _with_strip(drawing, rng)

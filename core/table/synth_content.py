@@ -17,6 +17,8 @@ from core.table.table import Cell, Table
 VALIDATION_SHARE = 20
 """One source table in this many is never drawn for training."""
 LONGEST_TEXT = 140
+REAL = 0.55
+"""Share of drawings that show a real table."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,9 @@ def _made_words() -> tuple[str, ...]:
     return tuple(word.capitalize() if i % 3 == 0 else word for i, word in enumerate(words))
 
 
-def make_content(corpus: Corpus, rng: np.random.Generator) -> Content:
-    """One table to draw: from the corpus in 55 of 100 cases, else made up."""
-    if corpus.tables and rng.random() < 0.55:
+def make_content(corpus: Corpus, rng: np.random.Generator, real: float = REAL) -> Content:
+    """One table to draw: from the corpus in this share of cases, else made up."""
+    if corpus.tables and rng.random() < real:
         content = _cut(corpus.tables[rng.integers(len(corpus.tables))], rng)
         return _with_scripts(_with_sections(content, corpus, rng) if rng.random() < 0.1 else content, rng)
     return _with_scripts(_made_up(corpus, rng), rng)

@@ -9,10 +9,13 @@ import numpy as np
 from core.table.heads import BIN, UNIT, bins, fitting, inked, separators
 from core.table.model import CLASSES, context_row, place_of
 from core.table.synth import Drawing, draw
+from core.table.synth_browser import Store
 from core.table.synth_content import load_corpus
 from core.table.tokens import COL, ROW, START, contexts, to_tokens
 
 CHUNK = 128
+BROWSER_EVERY = 4
+"""One drawing in this many is a browser's, where there are any."""
 
 
 @dataclass
@@ -186,19 +189,22 @@ def overcut(batch: Batch, row_gaps: np.ndarray, col_gaps: np.ndarray, rng: np.ra
     return (ys, xs), grids
 
 
-def batches(folder: Path | None, seed: int, size: int, first: int = 0, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
+def batches(folder: Path | None, seed: int, size: int, first: int = 0, share: tuple[int, int] = (0, 1),
+            store: Path | None = None) -> Iterator[Batch]:
     """Training steps number `first`, `first + 1`, ...: the same ones whenever they are asked for.
 
     Drawings come in chunks of 128; within one, batches of `size` hold tables of like length, then of like shape.
     share  (i, n): only the steps of chunks i, i + n, ...: n processes draw side by side
+    store  a folder of browser drawings: every fourth drawing is one of them
     """
-    per_chunk, corpus = CHUNK // size, load_corpus(folder)
+    per_chunk, corpus, browser = CHUNK // size, load_corpus(folder), Store(store) if store else ()
     while True:
         chunk, begin = divmod(first, per_chunk)
         if chunk % share[1] != share[0]:
             first = (chunk + 1) * per_chunk
             continue
-        drawings = [draw(corpus, (seed, chunk * CHUNK + i)) for i in range(CHUNK)]
+        drawings = [browser.draw((seed, 4, chunk * CHUNK + i)) if len(browser) and i % BROWSER_EVERY == 0 else draw(corpus, (seed, chunk * CHUNK + i))
+                    for i in range(CHUNK)]
         rng = np.random.default_rng((seed, 1, chunk))
         drawings.sort(key=lambda d: d.table.rows * d.table.cols)
         groups = [sorted(drawings[i:i + 4 * size], key=lambda d: d.picture.shape[0] / d.picture.shape[1]) for i in range(0, CHUNK, 4 * size)]

@@ -24,6 +24,8 @@ from core.errors import ConfigError, InputError
 from core.table.evaluation import SCALE, SETS, evaluate, evaluate_decoder
 from core.table.heads import BIN
 from core.table.model import SMALL, TableNet, load_weights, save_weights
+from core.table.synth_browser import make_store
+from core.table.synth_content import load_corpus
 from core.table.targets import CHUNK, Batch, batches, overcut
 from core.table.tokens import CELL, FIRST_COL, FIRST_ROW, NEXT_COL, NEXT_ROW
 
@@ -38,7 +40,7 @@ WARM_UP, FROZEN = 0.03, 0.85
 
 @dataclass(frozen=True)
 class Options:
-    """One training run. minutes or steps say how long its cosine is."""
+    """One training run. minutes or steps say how long its cosine is; browser is a folder of stored browser drawings."""
 
     minutes: float = 30.0
     steps: int | None = None
@@ -52,6 +54,7 @@ class Options:
     drawers: int = 1
     save_every: float = 180.0
     evaluate_every: float = 480.0
+    browser: Path | None = None
 
 
 # What a step does
@@ -123,12 +126,12 @@ def _feed(queue, *arguments) -> None:
 def fed(options: Options, first: int) -> Iterator[Iterator[Batch]]:
     """Batches number `first`, ... drawn by `drawers` processes beside this one (0: drawn here, when asked for)."""
     if not options.drawers:
-        yield batches(options.data, options.seed, options.batch, first)
+        yield batches(options.data, options.seed, options.batch, first, store=options.browser)
         return
     context, count = multiprocessing.get_context("spawn"), options.drawers
     queues = [context.Queue(maxsize=max(24, CHUNK // options.batch)) for _ in range(count)]
     given = options.data, options.seed, options.batch, first
-    workers = [context.Process(target=_feed, args=(queue, *given, (i, count)), daemon=True) for i, queue in enumerate(queues)]
+    workers = [context.Process(target=_feed, args=(queue, *given, (i, count), options.browser), daemon=True) for i, queue in enumerate(queues)]
     for worker in workers:
         worker.start()
     try:
@@ -272,6 +275,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--drawers", type=int, default=1, help="processes that draw")
+    parser.add_argument("--browser", type=int, default=0, metavar="N", help="every fourth drawing comes from N that a browser made, once, beside the "
+                                                                            "checkpoint (Chromium and playwright are needed to make them)")
     parser.add_argument("--scratch", action="store_true", help="begin anew, whatever was trained before")
     parser.add_argument("--publish", action="store_true", help="put the weights into assets/weights at the end")
     parser.add_argument("--evaluate", nargs="*", metavar="SET", help="train nothing: print scores of the last checkpoint (or of the weights in "
@@ -281,8 +286,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--shipped", action="store_true", help="with --evaluate: the weights in assets even where there is a later checkpoint")
     parser.add_argument("--decoder", action="store_true", help="with --evaluate: the decoder's scores and drafts too")
     given = parser.parse_args(argv)
-    if not 0 < given.minutes <= 6000 or given.batch not in (4, 8, 16, 32) or given.drawers < 0:
-        raise ConfigError("Training takes --minutes from 0 to 6000, --batch 4, 8, 16 or 32 and --drawers 0 or more.")
+    if not 0 < given.minutes <= 6000 or given.batch not in (4, 8, 16, 32) or given.drawers < 0 or not 0 <= given.browser <= 100_000:
+        raise ConfigError("Training takes --minutes from 0 to 6000, --batch 4, 8, 16 or 32, --drawers 0 or more and --browser 0 to 100,000.")
     if given.evaluate is not None and (given.every < 1 or not 0.1 <= given.scale <= 4 or not set(given.evaluate) <= set(SETS)):
         raise ConfigError(f"Evaluation takes sets among {', '.join(SETS)}, --every 1 or more and --scale 0.1 to 4.")
     if given.device.startswith("cuda") and not torch.cuda.is_available():
@@ -319,7 +324,7 @@ def main(argv: list[str] | None = None) -> None:
     with contextlib.suppress(AttributeError):
         os.nice(10)
     options = Options(given.minutes, None, given.device, table_folder(given.data), batch=given.batch, rate=given.rate, seed=given.seed,
-                      drawers=given.drawers)
+                      drawers=given.drawers, browser=STATE / "browser" if given.browser else None)
     torch.set_num_threads(options.threads)
     if given.evaluate is not None:
         print_scores(given, options)
@@ -331,6 +336,8 @@ def run(given: argparse.Namespace, options: Options) -> None:
     """Train from the last checkpoint on, log, write the weights."""
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.default_int_handler)  # also where the shell that began this run had it ignored
+    if options.browser:
+        make_store(options.browser, load_corpus(options.data), given.browser, given.seed)
     training = Training.begin(options, given.scratch)
     options.state.mkdir(parents=True, exist_ok=True)
     with (options.state / "table.jsonl").open("a", encoding="utf8") as log:
