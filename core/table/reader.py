@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.table.heads import HeadsAnswer
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights" / "table-small.npz"
+MOBILE_WEIGHTS = WEIGHTS.with_name("table-mobile.onnx")
 SCALE = 0.8
 """The net sees the picture at this size, or smaller."""
 DECODED_CELLS = 2000
@@ -120,7 +121,7 @@ def _mobile_look(grey: np.ndarray) -> Look:
     net = mobile_net()
     begun = time.perf_counter()
     answer = net.read(grey)
-    return Look(net.size_for(grey), answer, seconds={"heads": time.perf_counter() - begun})
+    return Look(net.size(*grey.shape), answer, seconds={"heads": time.perf_counter() - begun})
 
 
 def _full_look(grey: np.ndarray, way: str | None, told: Callable[[float, str], None]) -> Look:
@@ -196,7 +197,7 @@ def read_model(rgb: np.ndarray, config: TableConfig = TableConfig(), progress: P
     seen = look(straight, config, progress)
     seen = replace(seen, seconds=seconds | seen.seconds)
     progress(0.9, "Placing the cells")
-    return _reading(seen, straight, to_rgb, skew, version_of(mobile_net().path if config.model == "mobile" else WEIGHTS))
+    return _reading(seen, straight, to_rgb, skew, version_of(MOBILE_WEIGHTS if config.model == "mobile" else WEIGHTS))
 
 
 def _reading(seen: Look, straight: np.ndarray, to_rgb: np.ndarray, skew: float, version: str) -> ModelReading:
