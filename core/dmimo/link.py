@@ -10,7 +10,7 @@ from core.dmimo import channel, combining, cost
 from core.dmimo.combining import Combined, Local
 from core.dmimo.scenario import RadioConfig, Scenario
 from core.errors import ConfigError
-from core.ran.fixed_point import BLOCK, quantise_llrs
+from core.ran.fixed_point import BLOCK, llr_step, quantise_llrs
 from core.ran.modulation import max_log_llrs, qam_map
 from core.ran.mutual_information import best_rate, gmi, pass_probability
 from core.ran.numerology import Numerology
@@ -104,7 +104,7 @@ def simulate_point(scenario: Scenario, snr_db: float, drops: int, seed: int, sch
 def _check(drops: int, schemes: Sequence[str]) -> None:
     unknown = [scheme for scheme in schemes if scheme not in SCHEMES]
     if unknown or not schemes:
-        raise ConfigError(f"There is no scheme {unknown[0]!r}. " * bool(unknown) + f"Choose of: {', '.join(SCHEMES)}.")
+        raise ConfigError((f"There is no scheme {unknown[0]!r}. " if unknown else "No scheme was named. ") + f"Choose of: {', '.join(SCHEMES)}.")
     if not 1 <= drops <= MOST_DROPS:
         raise ConfigError(f"drops is {drops}; it has to lie between 1 and {MOST_DROPS}.")
 
@@ -174,7 +174,7 @@ def _of_radios(reception: Reception, chosen: np.ndarray) -> SoftBits:
         errors[0, :, m] = (1.0 / (1.0 + sinr)).mean(axis=(1, 2))
         errors[1, :, m] = (np.abs(symbols * (sinr / (1.0 + sinr)) - reception.sent) ** 2).mean(axis=(1, 2))
     predicted, measured = (errors * chosen).sum(axis=(2, 3)) / chosen.sum(axis=(1, 2))
-    return SoftBits(total, predicted, measured)
+    return SoftBits(total * llr_step(radio.llr_bits), predicted, measured)
 
 
 def _iqc(r: Reception) -> SoftBits:

@@ -7,13 +7,15 @@ import numpy as np
 
 from core.ran.modulation import max_log_llrs, qam_map
 
-MARGIN = 0.03
-"""By how much the GMI per bit has to exceed the code rate for half the blocks to pass: the distance of a 5G LDPC code to capacity."""
+MARGIN = 0.05
+"""By how much the GMI per bit has to exceed the code rate for half the blocks to pass. A 5G LDPC code (64QAM, 6336 coded bits, min-sum, 20 iterations, by Sionna)
+was seen to need 0.06 at rate 0.59 and 0.04 at rate 0.80 (tests/golden/make_sionna.py)."""
 WIDTH = 0.01
 """Standard deviation of that threshold in GMI per bit: the steepness of the waterfall."""
 CODE_RATES = tuple(rate / 1024 for rate in (120, 193, 308, 449, 526, 602, 679, 772, 822, 873, 948))
 """The code rates to choose from, a sample of those of the MCS tables (TS 38.214 Table 5.1.3.1-1 and -2) over their whole range."""
-_SCALES = 2.0 ** np.arange(-4, 3)
+_SCALES = np.exp2(np.arange(-3, 3)).astype(np.float32)
+_STEPS = np.exp2(np.array([-0.5, 0.5])).astype(np.float32)
 
 
 def gmi(llrs: np.ndarray, bits: np.ndarray, axis=-1) -> np.ndarray:
@@ -26,22 +28,20 @@ def gmi(llrs: np.ndarray, bits: np.ndarray, axis=-1) -> np.ndarray:
     axis     the axis or axes that the mean goes over
     returns  0 to 1, the other axes; 0 where the LLRs tell less than nothing
     """
-    agreeing = np.asarray(llrs) * (1.0 - 2.0 * np.asarray(bits))
-    best = _information(agreeing, _SCALES[0], axis)
-    chosen = np.full(best.shape, 0)
-    for k, scale in enumerate(_SCALES[1:], 1):
-        found = _information(agreeing, scale, axis)
-        chosen, best = np.where(found > best, k, chosen), np.maximum(found, best)
-    between = np.expand_dims(_SCALES[chosen], axis)        # the optimum is flat: one half step to either side is near enough
-    for step in (2.0 ** -0.5, 2.0 ** 0.5):
-        best = np.maximum(best, _information(agreeing, between * step, axis))
-    return np.clip(best, 0.0, 1.0)
+    agreeing = np.where(bits, -np.asarray(llrs, dtype=np.float32), np.asarray(llrs, dtype=np.float32))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    rows = np.moveaxis(agreeing, axes, range(-len(axes), 0))
+    rows = np.ascontiguousarray(rows).reshape(*rows.shape[:rows.ndim - len(axes)], -1)
+    octaves = np.array([_information(rows, scale) for scale in _SCALES])
+    nearest = _SCALES[octaves.argmax(axis=0)][..., None]
+    between = [_information(rows, nearest * step) for step in _STEPS]          # concave and flat in s: half an octave is near enough
+    return np.clip(np.maximum(octaves.max(axis=0), np.max(between, axis=0)), 0.0, 1.0).astype(float)
 
 
-def _information(agreeing: np.ndarray, scale, axis) -> np.ndarray:
-    """1 - E log2(1 + exp(-scale x)), without overflow."""
+def _information(agreeing: np.ndarray, scale) -> np.ndarray:
+    """1 - E log2(1 + exp(-scale x)) over the last axis, without overflow."""
     x = agreeing * scale
-    return 1.0 - (np.log1p(np.exp(-np.abs(x))) + np.maximum(-x, 0.0)).mean(axis=axis) / np.log(2.0)
+    return 1.0 - (np.log1p(np.exp(-np.abs(x))) - np.minimum(x, 0.0)).mean(axis=-1) / np.float32(np.log(2.0))
 
 
 def awgn_gmi(snr_db: float, qam_bits: int, nodes: int = 64) -> float:
