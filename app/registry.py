@@ -12,15 +12,20 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Sample:
-    """A built-in input: the word on its button, its file under assets/samples/, and what it is."""
+    """A built-in input: the word on its button, its file under assets/samples/, what it is, and the file of its ground truth there, if known."""
 
     label: str
     file: str
     about: str
+    truth: str | None = None
 
     @property
     def path(self) -> Path:
         return ROOT / "assets" / "samples" / self.file
+
+    @property
+    def truth_path(self) -> Path:
+        return ROOT / "assets" / "samples" / str(self.truth)
 
 
 @dataclass(frozen=True)
@@ -86,15 +91,17 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit(
         slug="table", nav="Tables", section="See", name="Tables from pictures",
         title="A photograph in, a spreadsheet out",
-        sentence="Flood fill finds every closed cell, the grid follows from their edges, then each cell is read.",
-        card="A photograph of a ruled table becomes a table you can sort, correct and export.",
+        sentence="A small network writes the table’s structure token by token, flood fill finds ruled cells, the better of the two is taken, then each cell is read.",
+        card="A picture of a table, with rules or without, becomes a table you can sort, correct and export.",
         page="pages/table.py", core="core.table.exhibit", verb="recognise",
         accepts=("png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "pdf"), max_bytes=25_000_000, max_files=20,
         samples=(
-            Sample("Ruled", "superbike-1990.png", "A Wikipedia table with joined cells, drawn by a browser (CC BY-SA 4.0)."),
-            Sample("Photo", "coins-photo.jpg", "A simulated photograph of a printed page: turned, shaded, blurred. Table from Wikipedia (CC BY-SA 4.0)."),
+            Sample("Ruled", "superbike-1990.png", "A Wikipedia table with joined cells, drawn by a browser (CC BY-SA 4.0).", "superbike-1990.html"),
+            Sample("Photo", "coins-photo.jpg", "A simulated photograph of a printed page: turned, shaded, blurred. Table from Wikipedia (CC BY-SA 4.0).", "coins-photo.html"),
             Sample("Fills", "data-gov.png", "A US government report: coloured fills, white gaps instead of rules."),
-            Sample("No rules", "item-format.png", "A US government report whose table has no vertical rules: watch it decline."),
+            Sample("No rules", "brel-songs.png", "Not a single line, and cells of two lines: the model reads it. From Wikipedia, drawn by a browser (CC BY-SA 4.0).", "brel-songs.html"),
+            Sample("Three lines", "ambassadors.png", "Print style: three lines, cells joined without a rule. From Wikipedia, drawn by a browser (CC BY-SA 4.0).", "ambassadors.html"),
+            Sample("Report", "item-format.png", "A US government report without vertical rules, which flood fill alone declines."),
         ),
         headline=Headline(
             paper_text="95.5 %", paper=95.5, bench_key="headline.teds_struct", form="{:.1f} %", scale=100,

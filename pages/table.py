@@ -1,14 +1,18 @@
-"""The table exhibit: a picture in, its cells over it, the table beside it, corrected and exported."""
+"""The table exhibit: a picture in, its cells over it, the table beside it, corrected, exported, replayed and scored."""
+
+from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from app import desk
+from app.figures import readings
 from app.figures import table as figures
 from app.pieces import base_px, mode, nb, plain, small
 from app.registry import exhibit
 from app.room import room
 from app.widgets.downloads import download, download_row, zipped
+from app.widgets.table_views import chart, chosen_stem, show_engines, show_score, show_tokens
 from core.errors import StorageError
 
 ROW = exhibit("table")
@@ -16,26 +20,23 @@ FORMATS = (("XLSX", ".xlsx"), ("CSV", ".csv"), ("HTML", ".html"), ("Markdown", "
 LAYERS = {"Binarised": "binary.png", "Rule mask": "rules.png", "Regions": "regions.png"}
 
 
-def chosen_stem(view: desk.View) -> str:
-    """The picture on show; a run over several has a choice."""
-    stems = figures.stems(view)
-    return st.selectbox("Picture", stems, key="table:stem") if len(stems) > 1 else stems[0]
-
-
 def show(view: desk.View) -> None:
     """Cells over the picture, the table beside it, downloads under it."""
     stem = chosen_stem(view)
     this = figures.reading(view, stem)
     if this.result["abstained"]:
-        st.image(figures.picture_of(view, stem), alt=f"The picture {this.result['image']['name']}, in which no closed cells were found.")
+        st.image(figures.picture_of(view, stem), alt=f"The picture {this.result['image']['name']}, in which no table was found.")
         st.markdown(f"**{plain(this.result['reason'])}**")
-        small("This engine reads tables whose cells are closed by rules. Where there are none it says so; it never invents a grid.")
+        small("Where no engine finds a table the page says so; no grid is made up." if this.model else
+              "The regions read tables whose cells are closed by rules; they never make up a grid. Choose the engine Automatic to ask the model, too.")
     else:
+        small(plain(figures.choice_words(this)))
         left, right = st.columns(2, gap="small")
         with left:
-            fig, alt = figures.cells_figure(view, stem, mode(), base_px())
-            st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=alt, key="table:cells")
+            chart(figures.cells_figure(view, stem, mode(), base_px()), "table:cells")
             small(f":blue[Outlined: a cell.] :red[Red: read with less than {100 * figures.CONFIDENT:.0f} % confidence.] Drag to zoom, double-click to go back.")
+            if this.model and this.model["tokens"]:
+                st.button("Watch it being written", icon=":material/slideshow:", type="tertiary", on_click=st.session_state.update, args=({"view:table": "Tokens"},))
         with right:
             edit(view, stem, this)
         download_row("Save as", view.files, [(name, stem + end) for name, end in FORMATS], "table:save")
@@ -89,17 +90,28 @@ def explain(view: desk.View) -> None:
     stages = pd.DataFrame(figures.stages(this), columns=["Step", "Outcome", "Seconds"])
     st.dataframe(stages, hide_index=True, alt="Stages and their seconds",
                  column_config={"Seconds": st.column_config.ProgressColumn(format="%.3f s", max_value=float(max(stages["Seconds"].max(), 1e-3)))})
-    layer = st.segmented_control("What the engine saw", tuple(LAYERS), default="Regions", required=True, key="table:layer")
-    fig, alt = figures.layer_figure(view, stem, LAYERS[layer], mode(), base_px())
-    st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=f"{layer}. {alt}", key="table:layer-figure")
-    small(figures.LEGENDS[layer])
-    st.subheader(nb(figures.verdicts(this)), anchor=False)
-    st.dataframe(pd.DataFrame(figures.region_rows(this)), hide_index=True, height=14 * base_px(), alt="Every region the flood fill found, and why it was kept or dropped")
+    layers(view, stem, this)
+    if this.trace["regions"]:
+        st.subheader(nb(figures.verdicts(this)), anchor=False)
+        st.dataframe(pd.DataFrame(figures.region_rows(this)), hide_index=True, height=14 * base_px(), alt="Every region the flood fill found, and why it was kept or dropped")
     if this.trace.get("race"):
         st.subheader("The same labelling, measured on this picture just now", anchor=False)
-        fig, alt = figures.race_figure(this.trace["race"], mode(), base_px())
-        st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=alt, key="table:race")
+        chart(figures.race_figure(this.trace["race"], mode(), base_px()), "table:race")
         small("Bar: best of the repeats. Whisker: their median. × : against OpenCV with labels and statistics. " + figures.race_note(this))
 
 
-room(ROW, figures.finding, show, explain)
+def layers(view: desk.View, stem: str, this: figures.Reading) -> None:
+    """What the engines saw, one layer at a time."""
+    there = [name for name, file in LAYERS.items() if f"{stem}/{file}" in view.trace] + (["Separators"] if this.model else [])
+    layer = st.segmented_control("What the engines saw", there, default=there[-1], required=True, key=f"table:layer:{len(there)}")
+    if layer == "Separators":
+        chart(readings.separators_figure(view, stem, mode(), base_px()), "table:separators")
+        small(readings.SEPARATORS_LEGEND)
+    else:
+        fig, alt = figures.layer_figure(view, stem, LAYERS[layer], mode(), base_px())
+        chart((fig, f"{layer}. {alt}"), "table:layer-figure")
+        small(figures.LEGENDS[layer])
+
+
+room(ROW, figures.finding, show, explain,
+     views={"Tokens": partial(show_tokens, ROW), "Engines": partial(show_engines, ROW), "Score": partial(show_score, ROW)})

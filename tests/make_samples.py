@@ -1,4 +1,4 @@
-"""Makes the built-in table samples again: `python -m tests.make_samples` (needs Chromium and the shared data; the photograph is simulated)."""
+"""Makes the built-in table samples and their ground truths again: `python -m tests.make_samples` (needs Chromium and the shared data; the photograph is simulated)."""
 
 import gzip
 import html
@@ -10,11 +10,16 @@ import cv2
 import numpy as np
 from playwright.sync_api import sync_playwright
 
+from core.table.markup import to_html_page
+from core.table.table import Cell, Table
+
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "tables"
 OUT = ROOT / "assets" / "samples"
-COPIES = {"superbike-1990.png": "wiki_rendered/images/204-253.png", "data-gov.png": "icdar2013/images/us-010_t1_p2_0.png",
-          "item-format.png": "icdar2013/images/us-021_t2_p2_0.png"}
+DRAWN = {"superbike-1990": "204-253", "brel-songs": "202-173", "ambassadors": "203-778"}
+"""Sample -> id in the set of drawn Wikipedia tables. These tables were kept out of the model's training."""
+COPIES = {f"{name}.png": f"wiki_rendered/images/{number}.png" for name, number in DRAWN.items()} | {
+    "data-gov.png": "icdar2013/images/us-010_t1_p2_0.png", "item-format.png": "icdar2013/images/us-021_t2_p2_0.png"}
 COINS = "203/96"
 STYLE = """body { margin: 60px 70px; background: #fff; font: 17px 'Liberation Serif', serif; width: 860px } h1 { font-size: 22px; font-weight: normal }
 table { border-collapse: collapse; width: 100% } td { border: 1.4px solid #222; padding: 7px 10px; vertical-align: middle } td.head { font-weight: bold; text-align: center }"""
@@ -44,6 +49,20 @@ def photograph(paper: np.ndarray) -> np.ndarray:
     return np.clip(lit + noise, 0, 255).astype(np.uint8)
 
 
+def truth(record: dict, title: str) -> str:
+    """The true table of a record as an HTML file."""
+    cells = tuple(Cell(c["row"], c["col"], c["rs"], c["cs"], c["text"]) for c in record["cells"])
+    return to_html_page(Table(record["n_rows"], record["n_cols"], cells), title)
+
+
+def write_truths(coins: dict) -> None:
+    """The ground truths of the samples that were drawn from Wikipedia's tables."""
+    with (DATA / "wiki_rendered" / "cells.jsonl").open(encoding="utf8") as lines:
+        drawn = {r["id"]: r for r in map(json.loads, lines)}
+    for name, record in {**{name: drawn[number] for name, number in DRAWN.items()}, "coins-photo": coins}.items():
+        (OUT / f"{name}.html").write_text(truth(record, name), encoding="utf8")
+
+
 def main() -> None:
     """Write every sample."""
     OUT.mkdir(parents=True, exist_ok=True)
@@ -51,6 +70,7 @@ def main() -> None:
         shutil.copyfile(DATA / source, OUT / name)
     with gzip.open(DATA / "wikitables.jsonl.gz", "rt", encoding="utf8") as lines:
         coins = next(r for r in map(json.loads, lines) if r["id"] == COINS)
+    write_truths(coins)
     with sync_playwright() as browsers:
         chromium = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         tab = chromium.new_page(viewport={"width": 1000, "height": 620}, device_scale_factor=1.5)

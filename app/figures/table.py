@@ -31,6 +31,11 @@ class Reading:
         return [c for c in self.cells if c["confidence"] is not None and c["confidence"] < CONFIDENT]
 
     @property
+    def model(self) -> dict | None:
+        """What the table model saw; None where it was not asked."""
+        return self.trace.get("model")
+
+    @property
     def joined(self) -> list[dict]:
         return [c for c in self.cells if c["rowspan"] > 1 or c["colspan"] > 1]
 
@@ -69,11 +74,17 @@ def finding(view) -> str:
     cells, joined = sum(len(r.cells) for r in several), sum(len(r.joined) for r in several)
     check, none = sum(len(r.to_check) for r in several), sum(r.result["abstained"] for r in several)
     if len(several) == 1 and none:
-        return "No closed cells here, so no table was made up"
+        return "No table found here, so none was made up" if several[0].model else "No closed cells here, so no table was made up"
     words = f"{count(cells, 'cell')} found, {joined:,} joined, {check:,} to check"
     if len(several) > 1:
-        words = f"{len(several)} pictures, {words}" + (f", {none} without closed cells" if none else "")
+        words = f"{len(several)} pictures, {words}" + (f", {none} without a table" if none else "")
     return words
+
+
+def choice_words(this: Reading) -> str:
+    """How the engine was chosen, in its own words, and how sure the structure is."""
+    why, sure = (this.result.get("choice") or {}).get("why", ""), this.result.get("confidence")
+    return why if sure is None else f"{why} The least sure cell: {100 * sure:.0f} %."
 
 
 def data_uri(data: bytes) -> str:
@@ -87,25 +98,34 @@ def picture_of(view, stem: str) -> bytes:
     return view.trace.get(f"{stem}/picture.jpg") or view.trace[f"{stem}/picture.png"]
 
 
-def cells_figure(view, stem: str, mode: str, px: int, marked: set[tuple[int, int]] | None = None, tall: float = 34) -> tuple[go.Figure, str]:
+def cells_figure(view, stem: str, mode: str, px: int, marked: set[tuple[int, int]] | None = None, tall: float = 34,
+                 cells: list[dict] | None = None) -> tuple[go.Figure, str]:
     """The cells over the picture, hover for text, span and confidence; with its alternative text.
 
     marked  cells (row, col) drawn in the fault colour; by default those to be checked
     tall    greatest height in rem
+    cells   by default the result's
     """
-    this = reading(view, stem)
-    width, height = this.result["image"]["width"], this.result["image"]["height"]
-    fig, ink = figure(mode, px), INK["light"]
-    fig.add_layout_image(source=data_uri(picture_of(view, stem)), xref="x", yref="y", x=0, y=0, sizex=width, sizey=height, sizing="stretch", layer="below")
+    this, ink = reading(view, stem), INK["light"]
+    fig = picture_figure(view, this, mode, px, tall)
+    cells = this.cells if cells is None else cells
     marked = {(c["row"], c["col"]) for c in this.to_check} if marked is None else marked
     for colour, wanted in ((ink["ours"], False), (ink["fault"], True)):
-        _outlines(fig, [c["box"] for c in this.cells if ((c["row"], c["col"]) in marked) == wanted], this.trace["to_input"], colour, px)
-    _hover_points(fig, this.cells)
+        _outlines(fig, [c["box"] for c in cells if ((c["row"], c["col"]) in marked) == wanted], this.trace["to_input"], colour, px)
+    _hover_points(fig, cells)
+    alt = f"The picture {this.result['image']['name']} with {count(len(cells), 'cell')} outlined, {count(len(marked), 'of them marked', 'of them marked')}."
+    return fig, alt
+
+
+def picture_figure(view, this: Reading, mode: str, px: int, tall: float) -> go.Figure:
+    """The picture alone, in its own pixels, to be drawn over; at most `tall` rem high."""
+    width, height = this.result["image"]["width"], this.result["image"]["height"]
+    fig = figure(mode, px)
+    fig.add_layout_image(source=data_uri(picture_of(view, this.stem)), xref="x", yref="y", x=0, y=0, sizex=width, sizey=height, sizing="stretch", layer="below")
     fig.update_xaxes(range=[0, width], visible=False, constrain="domain")
     fig.update_yaxes(range=[height, 0], visible=False, scaleanchor="x", constrain="domain")
     fig.update_layout(margin=dict(l=0, r=0, t=0, b=0), height=int(min(tall, max(9, 33 * height / width)) * px), hovermode="closest", hoverdistance=60, dragmode="zoom")
-    alt = f"The picture {this.result['image']['name']} with {count(len(this.cells), 'cell')} outlined, {count(len(marked), 'of them marked', 'of them marked')}."
-    return fig, alt
+    return fig
 
 
 def _outlines(fig: go.Figure, boxes: list[list[float]], to_input: list[list[float]], colour: str, px: int) -> None:
@@ -122,13 +142,13 @@ def _outlines(fig: go.Figure, boxes: list[list[float]], to_input: list[list[floa
 def corners(box: list[float], to_input: list[list[float]]) -> list[tuple[float, float]]:
     """The four corners of a cell as it lies in the picture: its box turned about its centre by the skew.
 
-    box       (x0, y0, x1, y1) in pixels of the input, with the width and height of the straightened cell
-    to_input  2 x 3 affine map straightened -> input
+    box       (x0, y0, x1, y1) in pixels of the input, with the width and height of the straightened cell, along the input's axes
+    to_input  2 x 3 affine map straightened -> input; whole quarter turns in it are in the box already
     """
     x0, y0, x1, y1 = box
-    cos, sin = to_input[0][0], to_input[1][0]
-    size = math.hypot(cos, sin)
-    cos, sin = cos / size, sin / size
+    angle = math.atan2(to_input[1][0], to_input[0][0])
+    angle -= math.pi / 2 * round(angle / (math.pi / 2))
+    cos, sin = math.cos(angle), math.sin(angle)
     x, y, u, v = (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / 2, (y1 - y0) / 2
     return [(x + cos * a - sin * b, y + sin * a + cos * b) for a, b in ((-u, -v), (u, -v), (u, v), (-u, v))]
 
@@ -149,9 +169,9 @@ def _hover_points(fig: go.Figure, cells: list[dict]) -> None:
 
 
 def _hover_words(cell: dict) -> str:
-    text = escape(cell["text"]).replace("\n", "<br>") or "<i>empty</i>"
+    text = escape(cell["text"]).replace("\n", "<br>") or "<i>empty</i>" if "text" in cell else f"row {cell['row'] + 1}, column {cell['col'] + 1}"
     span = f"<br>{cell['rowspan']} × {cell['colspan']} places" if cell["rowspan"] > 1 or cell["colspan"] > 1 else ""
-    sure = f"<br>confidence {100 * cell['confidence']:.0f} %" if cell["confidence"] is not None else ""
+    sure = f"<br>confidence {100 * cell['confidence']:.0f} %" if cell.get("confidence") is not None else ""
     return f"<b>{address(cell)}</b><br>{text}{span}{sure}"
 
 
@@ -221,20 +241,31 @@ def race_note(this: Reading) -> str:
     return f"{race[0]['part'].capitalize()} mask, {race[0]['pixels']:,} pixels, {race[0]['components']:,} components: {agree}."
 
 
-STEPS = {"read picture": "Opened the picture", "deskew": "Straightened it", "binarise": "Told ink from ground", "rules": "Told rules from letters",
-         "flood fill": "Flooded the cells", "grid": "Built the grid", "ocr": "Read the cells", "export": "Wrote the files", "race": "Raced the labellers"}
+STEPS = {"turn": "Turned it upright", "deskew": "Straightened it", "binarise": "Told ink from ground", "rules": "Told rules from letters",
+         "flood fill": "Flooded the cells", "grid": "Built the grid", "encoder": "Looked at it with the model", "heads": "Saw rows and columns at once",
+         "decode": "Wrote the tokens", "ocr": "Read the cells"}
 
 
 def stages(this: Reading) -> list[tuple[str, str, float]]:
     """The stages in order: what was done, what came out, seconds."""
     kept = sum(r["kept"] for r in this.trace["regions"])
     read = sum(bool(c["text"]) for c in this.cells)
+    closed = (this.trace.get("parts") or {}).get("regions")
     outcome = {
-        "read picture": f"{this.result['image']['width']:,} × {this.result['image']['height']:,} pixels", "deskew": f"{this.trace['skew_degrees']:+.2f}° turned back",
-        "flood fill": f"{count(this.trace['regions_total'], 'region')}, {kept:,} kept",
-        "grid": f"{this.result['rows']} × {this.result['cols']} places, {len(this.joined)} joined cells" if this.cells else "none",
-        "ocr": f"{count(read, 'cell')} with text, {len(this.to_check)} below {100 * CONFIDENT:.0f} % confidence"}
+        "turn": f"{this.trace.get('rotation_degrees', 0)}° clockwise", "deskew": f"{this.trace['skew_degrees']:+.2f}° turned back",
+        "flood fill": f"{count(this.trace['regions_total'], 'region')}, {kept:,} kept", "grid": f"{count(len(closed), 'cell')}" if closed else "none",
+        "ocr": f"{count(read, 'cell')} with text, {len(this.to_check)} below {100 * CONFIDENT:.0f} % confidence"} | _model_outcomes(this.model)
     return [(STEPS.get(stage, stage.capitalize()), outcome.get(stage, ""), seconds) for stage, seconds in this.trace["seconds"].items()]
+
+
+def _model_outcomes(model: dict | None) -> dict[str, str]:
+    """What came out of the model's stages."""
+    if not model:
+        return {}
+    height, width = model["size"]
+    found = {"encoder": f"{width} × {height} pixels", "heads": f"{len(model['heads']['ys']) - 1} rows, {len(model['heads']['xs']) - 1} columns"}
+    calls = len(model["calls"])
+    return found | ({"decode": f"{count(len(model['tokens']), 'token')} in {count(calls, 'call')}"} if calls else {})
 
 
 def shares(this: Reading) -> str:
@@ -305,9 +336,19 @@ def report(view) -> str:
         if this.result["abstained"]:
             parts.append(f"<p>{escape(this.result['reason'])}</p>")
         else:
+            parts.append(f"<p>{escape(choice_words(this))} {escape(decoded(this))}</p>")
             table = view.files[f"{stem}.html"].decode()
             parts.append(table[table.index("<table"):table.index("</table>") + 8])
     return "".join(parts)
+
+
+def decoded(this: Reading) -> str:
+    """The decoding in one sentence, empty where none ran."""
+    calls = len(this.model["calls"]) if this.model else 0
+    if not calls:
+        return ""
+    tokens = len(this.model["tokens"])
+    return f"The decoder wrote {count(tokens, 'token')} in {count(calls, 'call')}, {tokens / calls:.1f} a call."
 
 
 def _svg(view, this: Reading) -> str:

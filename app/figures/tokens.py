@@ -2,6 +2,9 @@
 
 import math
 
+import plotly.graph_objects as go
+
+from app.figures.style import bars, figure
 from app.figures.table import Reading, count, data_uri, picture_of, reading
 
 KINDS = {"r": "row", "c": "column", "/": "end"}
@@ -13,7 +16,7 @@ def story(view, stem: str) -> dict | None:
     Boxes are in pixels of the stage: net input pixels, stretched back to the picture's proportions. None where no tokens were decoded.
     """
     this = reading(view, stem)
-    model = this.trace.get("model")
+    model = this.model
     if not model or not model.get("tokens"):
         return None
     across, down = scales(model["to_input"])
@@ -76,5 +79,41 @@ def _union(a: list[float], b: list[float]) -> list[float]:
 
 def alt(this: Reading) -> str:
     """The decoding in one sentence with its numbers."""
-    calls, tokens = this.trace["model"]["calls"], this.trace["model"]["tokens"]
+    calls, tokens = this.model["calls"], this.model["tokens"]
     return f"The picture {this.result['image']['name']} with the rows, columns and cells of {count(len(tokens), 'token')} from {count(len(calls), 'decoder call')}."
+
+
+DRAFTS = {"greedy": ("Greedy, one token a call", "rest"), "rules": ("The post’s rules as the draft", "second"), "heads": ("The heads’ grid as the draft", "ours")}
+
+
+def drafts_figure(drafts: dict, mode: str, px: int) -> tuple[go.Figure, str]:
+    """The same decoding greedily and with both drafts, measured on this picture: milliseconds and calls."""
+    shown = [key for key in DRAFTS if key in drafts]
+    names, roles = ([DRAFTS[key][i] for key in shown] for i in (0, 1))
+    values = [1e3 * drafts[key]["seconds"] for key in shown]
+    words = [f"<b>{milliseconds(value)}</b>  {count(drafts[key]['calls'], 'call')}" for key, value in zip(shown, values)]
+    fig = figure(mode, px)
+    bars(fig, names, values, words, roles, values, values)
+    fig.update_traces(error_x_visible=False)
+    fig.update_xaxes(title_text="time to decode this picture (ms), shorter is better", range=[0, 1.3 * max(values)])
+    return fig, "; ".join(f"{name}: {count(drafts[key]['calls'], 'call')}, {milliseconds(value)}" for key, name, value in zip(shown, names, values)) + "."
+
+
+def milliseconds(value: float) -> str:
+    """With no more digits than it deserves: "7.4 ms", "2,353 ms"."""
+    return f"{value:,.0f}\u00a0ms" if value >= 100 else f"{value:.1f}\u00a0ms"
+
+
+def drafts_words(drafts: dict) -> str:
+    """What the drafts save on this picture, and whether the tokens are the same."""
+    calls, time = (drafts["greedy"][key] / drafts["heads"][key] for key in ("calls", "seconds"))
+    same = "token for token the same" if drafts["identical"] else "NOT the same tokens"
+    return f"{calls:.1f}× fewer calls and {time:.1f}× less time than greedy; {same}"
+
+
+def replay_words(this: Reading) -> str:
+    """The small print under the player."""
+    seconds = this.model["seconds"].get("decode")
+    took = f" The decoder took {1e3 * seconds:.0f} ms; here it is slowed down so that it can be followed." if seconds else ""
+    draft = "Each call proposes up to 16 tokens and keeps those the decoder would have written itself. "
+    return draft + "Ticks along the edge: where each row and column begins, in pixels of the picture the model sees." + took

@@ -5,7 +5,8 @@ import typing
 
 import streamlit as st
 
-WORDS = {"rapidocr": "RapidOCR", "tesseract": "Tesseract", "none": "None", "auto": "Automatic", "regions": "Regions"}
+WORDS = {"rapidocr": "RapidOCR", "tesseract": "Tesseract", "none": "None", "auto": "Automatic", "regions": "Regions", "scene": "As drawn", "antenna": "Antennas", "layer": "Layers", "model": "Model", "full": "Full",
+         "mobile": "Mobile"}
 
 
 def config_form(config_class: type, key: str, remembered: dict[str, object]) -> dict[str, object]:
