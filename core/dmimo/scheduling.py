@@ -129,21 +129,41 @@ def two_stage(subband: Subband) -> np.ndarray:
     power = np.where(subband.allowed, np.einsum("mkk->mk", subband.gram).real, -1.0)
     rank = (-power).argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
     most = int(subband.allowed.sum(axis=0).max())
-    return _best(subband, [_greedy(subband, (subband.allowed & (rank < size)).T[:, None]) for size in range(1, most + 1)])
+    return _best(subband, [_extended(subband, _greedy(subband, (subband.allowed & (rank < size)).T[:, None]), subband.allowed) for size in range(1, most + 1)])
 
 
 def joint(subband: Subband) -> np.ndarray:
     """Users and their TRPs are chosen together: every user with every set of TRPs that have room, for each largest size of a set; the best of those."""
     trps, users = subband.allowed.shape
-    sets = [np.isin(np.arange(trps), chosen) for size in range(1, subband.cluster_size + 1) for chosen in combinations(range(trps), size)]
-    sizes = np.sum(sets, axis=1)
-    return _best(subband, [_greedy(subband, np.broadcast_to(np.array(sets)[sizes <= size], (users, int((sizes <= size).sum()), trps)), whole=True)
+    sets = np.array([np.isin(np.arange(trps), chosen) for size in range(1, subband.cluster_size + 1) for chosen in combinations(range(trps), size)])
+    sizes, everything = sets.sum(axis=1), np.ones((trps, users), bool)
+    return _best(subband, [_extended(subband, _greedy(subband, np.tile(sets[sizes <= size], (users, 1, 1)), whole=True), everything)
                            for size in range(1, min(subband.cluster_size, trps) + 1)])
 
 
 def _best(subband: Subband, found: list[np.ndarray]) -> np.ndarray:
     """The allocation with the largest weighted sum of rates."""
     return found[0] if len(found) == 1 else max(found, key=lambda taking: float(subband.weights @ subband.of(taking)))
+
+
+def _extended(subband: Subband, taking: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Give what room is left to users that are there: one more TRP at a time, where it raises the weighted sum of rates most. It takes from nobody."""
+    taking, group = taking.copy(), np.flatnonzero(taking.any(axis=0))
+    last = {k: n for n, k in enumerate(group)}
+    order = _each_last(group)
+    while True:
+        room = taking.sum(axis=1) < subband.room
+        trps, users = np.nonzero(allowed & ~taking & room[:, None] & taking.any(axis=0) & (taking.sum(axis=0) < subband.cluster_size))
+        if not len(users):
+            return taking
+        masks = taking.T[users]
+        masks[np.arange(len(users)), trps] = True
+        groups = order[[last[k] for k in users]]
+        gain = subband.weights[users] * (subband.rates(groups, masks) - subband.of(taking)[users])
+        best = int(np.argmax(gain))
+        if gain[best] <= 1e-9:
+            return taking
+        taking[trps[best], users[best]] = True
 
 
 def _greedy(subband: Subband, sets: np.ndarray, whole: bool = False) -> np.ndarray:
