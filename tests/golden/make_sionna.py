@@ -1,6 +1,6 @@
 """Makes sionna.json: demapping, LMMSE and 5G LDPC block error rates by NVIDIA Sionna 2.2 (Apache-2.0), which our own forms are tested against.
 
-Run by hand, in an environment of its own (pip install sionna==2.2.0 torch==2.13.0; about a minute to import and a few to decode):
+Run by hand, in an environment of its own (pip install sionna==2.2.0 torch==2.13.0; a minute to import, three to decode):
 
     PYTHONPATH=. python tests/golden/make_sionna.py
 
