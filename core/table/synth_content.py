@@ -19,6 +19,8 @@ VALIDATION_SHARE = 20
 LONGEST_TEXT = 140
 REAL = 0.55
 """Share of drawings that show a real table."""
+SPANNED = 0.3
+"""Share of these that are drawn from the tables with spans only."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,11 @@ class Content:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Source tables of one split and the words in them; without source tables everything is made up."""
+    """Source tables of one split, those of them with spans, and the words in them; without source tables everything is made up."""
 
     tables: tuple[dict, ...]
     words: tuple[str, ...]
+    spanned: tuple[dict, ...] = ()
 
 
 def is_validation(source_id: str) -> bool:
@@ -75,7 +78,8 @@ def load_corpus(folder: Path | None, validation: bool = False) -> Corpus:
         whole = (r for r in map(json.loads, lines) if r["complete"] and r["n_cols"] > 1)
         records = [r for r in whole if r["id"] not in shown and is_validation(r["id"]) == validation]
     words = {word for r in records for c in r["cells"] for word in c["text"].split() if 1 < len(word) < 15}
-    return Corpus(tuple(records), tuple(sorted(words)) or _made_words())
+    spanned = tuple(r for r in records if any(c["rs"] * c["cs"] > 1 for c in r["cells"]))
+    return Corpus(tuple(records), tuple(sorted(words)) or _made_words(), spanned)
 
 
 def _made_words() -> tuple[str, ...]:
@@ -89,7 +93,8 @@ def _made_words() -> tuple[str, ...]:
 def make_content(corpus: Corpus, rng: np.random.Generator, real: float = REAL) -> Content:
     """One table to draw: from the corpus in this share of cases, else made up."""
     if corpus.tables and rng.random() < real:
-        content = _cut(corpus.tables[rng.integers(len(corpus.tables))], rng)
+        tables = corpus.spanned if corpus.spanned and rng.random() < SPANNED else corpus.tables
+        content = _cut(tables[rng.integers(len(tables))], rng)
         return _with_scripts(_with_sections(content, corpus, rng) if rng.random() < 0.1 else content, rng)
     return _with_scripts(_made_up(corpus, rng), rng)
 
