@@ -23,4 +23,14 @@ def table() -> str:
     return _plate(body)
 
 
-PLATES = {"table": table}
+def dmimo() -> str:
+    """Four radios that all hear the same four users."""
+    radios, users = ((86, 48), (386, 52), (76, 158), (398, 154)), ((212, 98), (240, 84), (228, 120), (258, 114))
+    body = "".join(f'<path d="M{x} {y}L{u} {v}" stroke="{LIT}" stroke-width="1.1" opacity=".45"/>' for x, y in radios for u, v in users)
+    body += "".join(f'<circle cx="{u}" cy="{v}" r="7" fill="{LIT}"/>' for u, v in users)
+    for x, y in radios:
+        body += f'<rect x="{x - 10}" y="{y - 10}" width="20" height="20" fill="{GROUND}" stroke="{LIGHT}" stroke-width="2.4"/><rect x="{x - 3.5}" y="{y - 3.5}" width="7" height="7" fill="{LIGHT}"/>'
+    return _plate(body)
+
+
+PLATES = {"table": table, "dmimo": dmimo}
