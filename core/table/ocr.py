@@ -132,20 +132,25 @@ def _wheel_model() -> Path:
 
 def _open_model(path: Path):
     """(session, alphabet with the CTC blank first and the space last)."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise EngineError("The text reader needs onnxruntime, which is not installed here. Run `python3 launch.py`, or choose ocr=none.")
     try:
-        import onnxruntime
-    except ImportError as error:
-        raise EngineError("The text reader needs onnxruntime, which is not installed here. Run `python3 launch.py`, or choose ocr=none.") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = one_thread(path)
         characters = session.get_modelmeta().custom_metadata_map["character"].splitlines()
     except Exception as error:  # onnxruntime has no common root for its errors
         raise EngineError(f"{path.name} is not a recognition model with its alphabet inside (metadata 'character'). "
                           "Choose another ocr_model or leave it empty.") from error
     return session, ["", *characters, " "]
+
+
+def one_thread(path: Path):
+    """An ONNX Runtime session of a model file on one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 class Tesseract:
