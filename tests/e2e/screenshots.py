@@ -38,10 +38,36 @@ def tour(page: Page, url: str) -> None:
     page.get_by_text("What happened").click()
     page.get_by_role("heading", name="The same labelling").wait_for()
     whole(page, "what-happened", tallest=3400)
+    show(page, "Engines")
+    whole(page, "engines")
     page.get_by_text("None", exact=True).click()
     read(page)
     page.get_by_text("Compare", exact=True).last.click()
     whole(page, "compare")
+
+
+def show(page: Page, view: str) -> None:
+    """Choose a view of the result."""
+    page.get_by_test_id("stMain").get_by_text(view, exact=True).first.click()
+
+
+def tokens(page: Page, url: str, name: str, sample: str = "No rules", call: int = 4) -> None:
+    """The token stream of a sample, some calls into the decoding; then the score against the sample's ground truth."""
+    open_table(page, url)
+    before = page.url
+    page.get_by_text(sample, exact=True).click()
+    wait_for_run(page, before)
+    show(page, "Tokens")
+    slider = page.get_by_role("slider", name="Decoder call")
+    slider.wait_for()
+    slider.press("Home")
+    for _ in range(call):
+        slider.press("ArrowRight")
+    whole(page, name)
+    show(page, "Score")
+    page.get_by_text("Use the sample’s own ground truth").click()
+    page.get_by_text("TEDS-struct, structure alone").wait_for()
+    whole(page, f"{name}-score")
 
 
 def main() -> None:
@@ -51,9 +77,11 @@ def main() -> None:
         browser = kinds.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         light = Studio(Path(home))
         tour(browser.new_page(viewport={"width": 1440, "height": 900}), light.url)
+        tokens(browser.new_page(viewport={"width": 1440, "height": 900}), light.url, "tokens")
         phone = browser.new_page(viewport={"width": 420, "height": 900})
         open_table(phone, light.url)
         whole(phone, "phone", tallest=2600)
+        tokens(phone, light.url, "phone-tokens", "Three lines", call=2)
         light.stop()
         dark = Studio(Path(home), "--theme", "dark", "--mode", "projector")
         page = browser.new_page(viewport={"width": 1920, "height": 1080})

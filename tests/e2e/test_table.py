@@ -5,6 +5,7 @@ import signal
 import zipfile
 
 import openpyxl
+import pytest
 from PIL import Image
 
 from tests.e2e.pages import open_table, read, settled, wait_for_run
@@ -56,14 +57,91 @@ def test_several_pictures_give_a_zip(studio, visit):
     assert {"superbike-1990.xlsx", "coins-photo.xlsx", "coins-photo.json"} <= set(names)
 
 
-def test_a_picture_without_rules_is_declined(studio, visit):
+def sample(page, label: str) -> str:
+    """Pick a sample and wait for its run."""
+    before = page.url
+    page.get_by_text(label, exact=True).click()
+    return wait_for_run(page, before)
+
+
+def look_at(page, view: str) -> None:
+    """Choose a view of the result."""
+    page.get_by_test_id("stMain").get_by_text(view, exact=True).first.click()
+    settled(page)
+
+
+def test_the_regions_alone_decline_a_picture_without_rules_and_the_model_reads_it(studio, visit):
     page = visit()
     open_table(page, studio.url)
-    before = page.url
-    page.get_by_text("No rules", exact=True).click()
-    wait_for_run(page, before)
+    page.get_by_test_id("stMain").get_by_text("Regions", exact=True).first.click()
+    settled(page)
+    sample(page, "Three lines")
     page.get_by_role("heading", name="No closed cells here").wait_for()
     assert page.get_by_role("button", name="XLSX").count() == 0
+    look_at(page, "Tokens")
+    before = page.url
+    page.get_by_role("button", name="Read it with the full model").click()
+    wait_for_run(page, before)
+    page.get_by_role("heading", name="cells found").wait_for()
+    page.get_by_role("button", name="Play the decoding").wait_for()
+
+
+def test_the_tokens_are_played_by_hand_and_by_key(studio, visit):
+    page = visit()
+    open_table(page, studio.url)
+    sample(page, "Three lines")
+    page.get_by_role("button", name="Watch it being written").click()
+    slider = page.get_by_role("slider", name="Decoder call")
+    slider.wait_for()
+    calls, tokens = int(slider.get_attribute("max")), page.locator(".text .token").count()
+    assert slider.input_value() == str(calls) and page.locator(".number.saved").inner_text() == str(tokens - calls)
+    assert page.locator(".text .token.own").count() <= calls < tokens
+    page.get_by_role("button", name="Play the decoding").click()
+    page.get_by_role("button", name="Pause").wait_for()
+    page.get_by_role("button", name="Play the decoding").wait_for()
+    assert page.locator(".text .token.off").count() == 0
+    slider.press("Home")
+    assert page.locator(".text .token.off").count() == tokens and page.locator(".cell:not(.off)").count() == 0
+    slider.press("ArrowRight")
+    page.get_by_text(f"Call 1 of {calls}").wait_for()
+    page.get_by_role("button", name="One call on").click()
+    page.get_by_text(f"Call 2 of {calls}").wait_for()
+    page.emulate_media(reduced_motion="reduce")
+    page.get_by_role("button", name="Play the decoding").wait_for(state="hidden")
+
+
+def test_a_ground_truth_is_dropped_in_and_the_score_says_where_it_differs(studio, visit):
+    page = visit()
+    open_table(page, studio.url)
+    sample(page, "Three lines")
+    look_at(page, "Score")
+    truth = (ROOT / "assets" / "samples" / "ambassadors.html").read_text("utf8")
+    bring_truth(page, truth)
+    page.get_by_text("TEDS-struct, structure alone").wait_for()
+    assert page.get_by_test_id("stMetricValue").filter(has_text="100\u00a0%").count() >= 1
+    bring_truth(page, truth.replace("Solon Borland", "Somebody Else"))
+    page.get_by_role("heading", name="differ").wait_for()
+    bring_truth(page, "<p>no table in here</p>")
+    page.get_by_text("There is no table").wait_for()
+
+
+def bring_truth(page, html: str) -> None:
+    """Drop an HTML file on the score's uploader."""
+    page.locator("input[type=file]").last.set_input_files({"name": "truth.html", "mimeType": "text/html", "buffer": html.encode()})
+    settled(page)
+
+
+@pytest.mark.parametrize("width", [1440, 420])
+def test_every_view_of_a_result_fits_and_can_be_used_with_any_aid(studio, visit, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = visit(width)
+    open_table(page, studio.url)
+    for view in ("Tokens", "Engines", "Score"):
+        look_at(page, view)
+        page.wait_for_timeout(1500)
+        found = axe.run(page).response["violations"]
+        assert not [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")]
+        assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
 
 
 def test_what_is_no_picture_is_refused_with_a_sentence(studio, visit):
@@ -163,6 +241,6 @@ def test_a_large_picture_offers_to_halve_it(studio, visit, tmp_path):
     page.locator("input[type=file]").first.set_input_files(big)
     page.get_by_text("25,000,000").first.wait_for()
     page.get_by_role("button", name="Halve it for me").first.click()
-    page.get_by_role("heading", name="No closed cells here").wait_for()
+    page.get_by_role("heading", name="No table found here").wait_for()
     page.get_by_text("its sides were halved").wait_for()
     assert "run=" in page.url
