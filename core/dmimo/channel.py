@@ -49,6 +49,10 @@ def estimate(true: np.ndarray, power: np.ndarray, dmrs_symbols: int, rng: np.ran
 
         h_LS = h + e, var e = 1 / (6 DMRS);  h_est = beta / (beta + var e) h_LS;  noise = 1 + sum_l beta_l var e / (beta_l + var e)
 
+    The scaling takes a channel to be white over antennas, as the counted FLOPS do. Where it is not (users close together, a small angular spread),
+    the error of the estimates makes layers look easier to tell apart at one radio than they are, and SINRs predicted there are too high;
+    with known channels they are not.
+
     true   [P, M, Nr, L]; power: beta, mean channel power [M, L], taken as known
     returns  h_est [P, M, Nr, L], noise variance per antenna [M]
     """
@@ -59,7 +63,10 @@ def estimate(true: np.ndarray, power: np.ndarray, dmrs_symbols: int, rng: np.ran
 
 
 def place_ues(scenario: Scenario, rng: np.random.Generator) -> np.ndarray:
-    """Places of the UEs in this drop [UEs, 3]: as planned, in a cluster about a random point (normal, sigma = cluster_radius_m), or anywhere; inside the plan."""
+    """Places of the UEs in this drop [UEs, 3]: as planned, in a cluster about a random point (normal, sigma = cluster_radius_m), or anywhere.
+
+    Always inside the plan.
+    """
     places, size = scenario.ue_xyz_m.copy(), (scenario.width_m, scenario.depth_m)
     if scenario.radio.placement == "clustered":
         places[:, :2] = rng.uniform(0.0, size) + scenario.radio.cluster_radius_m * rng.standard_normal((len(places), 2))

@@ -1,7 +1,7 @@
-"""Ways to combine the signals of several TRPs, each with the SINR it predicts for its output: IQC, DEQC and its two weaker variants, LLRC, one TRP alone.
+"""Ways to combine the signals of several TRPs (the post's sec. 3), each with the SINR that it predicts for its output.
 
-The post's sec. 3 (IQ, LLR and distributed-equalisation combining). All take what TRPs received and know, y[..., M, T, Nr], h[..., M, Nr, L] and noise_var[..., M];
-leading axes are resource blocks (and drops), T resource elements share a channel. LMMSE throughout, in its layer form:
+All take what the TRPs received and know, y[..., M, T, Nr], h[..., M, Nr, L] and noise_var[..., M]; leading axes are resource blocks (and drops),
+T resource elements share a channel. LMMSE throughout, in its layer form (Kay 1993, sec. 12.5), unbiased:
 
     A = (H^H R^-1 H + I)^-1,  x_mmse = A H^H R^-1 y,  SINR_k = 1 / A_kk - 1,  x_k = x_mmse,k / (1 - A_kk)
 """
@@ -132,7 +132,9 @@ def combine_local(local: Local, h: np.ndarray, noise_var: np.ndarray, chosen: np
 
 
 def combine_weighted(local: Local, chosen: np.ndarray, stream_bits: int | None = None) -> Combined:
-    """DEQC by weights: the chosen local outputs of a layer are added in proportion to their SINR, as if their errors were independent: SINR = sum of SINRs.
+    """DEQC by weights: the chosen local outputs of a layer are added in proportion to their SINR, as if their errors were independent.
+
+    The SINR predicted is the sum of theirs.
 
     They are not where TRPs are hit by the same interferer, so this prediction is optimistic. A layer nobody forwards has SINR 0.
     """
@@ -166,8 +168,10 @@ def _streams(chosen: np.ndarray) -> np.ndarray:
 
 
 def _whitened(covariance: np.ndarray, z: np.ndarray, effective: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Streams [..., M, T, Ls] and effective channel [..., M, Ls, L] with the noise of each TRP made white; streams of clustered users are nearly dependent,
-    so what the covariance lacks at its smallest eigenvalues is a matter of rounding, and is given no weight."""
+    """Streams [..., M, T, Ls] and effective channel [..., M, Ls, L] with the noise of each TRP made white.
+
+    Streams of clustered users are nearly dependent: where an eigenvalue of the covariance is a matter of rounding, it is given no weight.
+    """
     values, vectors = np.linalg.eigh(covariance)
     floor = values[..., -1:] * 1e-13
     scale = np.where(values > floor, 1.0 / np.sqrt(np.maximum(values, np.finfo(float).tiny)), 0.0)

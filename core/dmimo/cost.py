@@ -1,7 +1,8 @@
 """Fronthaul bits and floating-point operations of one slot of uplink D-MIMO, counted scheme by scheme, radios and centre apart.
 
-Letters: M TRPs of Nr antennas, N = M Nr, L layers, Ls streams a TRP forwards, Nsc subcarriers in PRB resource blocks, S = 14 symbols, D = S - DMRS symbols,
-Qm bits per symbol, G subcarriers per MMSE weight. Payload only: no eCPRI or Ethernet headers. A complex multiply-add is 8 operations.
+Letters: M TRPs of Nr antennas, N = M Nr, L layers, Ls streams a TRP forwards, Nsc subcarriers in PRB resource blocks, S = 14 symbols,
+D = S - DMRS symbols, Qm bits per symbol, G subcarriers per MMSE weight. A complex multiply-add is 8 operations.
+Fronthaul is payload only: no eCPRI or Ethernet headers.
 """
 
 import math
@@ -73,7 +74,7 @@ def fronthaul_bits(scheme: str, load: Load) -> float:
     """Payload of one slot from all TRPs to the centre, bits.
 
         iqc   M Nr S (2 Nsc b_iq + 8 PRB)
-        deqc  M Ls D (2 Nsc b_eq + 8 PRB) + M (PRB/PRG) (2 Ls L + Ls^2) b_side    (the weaker deqc_local the same; deqc_combined sends Ls SINRs instead)
+        deqc  M Ls D (2 Nsc b_eq + 8 PRB) + M (PRB/PRG) (2 Ls L + Ls^2) b_side    (deqc_local the same; deqc_combined sends Ls SINRs instead)
         llrc  M Ls D Nsc Qm b_llr;  single_trp: L in place of M Ls, as every layer comes from one radio
     """
     if scheme == "iqc":
@@ -100,9 +101,9 @@ def flops(scheme: str, load: Load) -> Flops:
         deqc  [CE + M W(Nr, L) + M EQ(Nr, Ls)] + W(M Ls, L) + EQ(M Ls, L) + DEMAP(L) + LDPC                          radios in brackets
         llrc  [CE + M W(Nr, L) + M EQ(Nr, Ls) + M DEMAP(Ls)] + adds + LDPC
 
-    with CE = N L Nsc (3 DMRS + 8 taps), W(n, l) = (Nsc/G) w(n, l), EQ(n, l) = 8 n l Nsc D, DEMAP(l) = 10 Qm l Nsc D. The search for the best subspace of a radio is
-    counted as its local MMSE (Gram and eigenvectors of a like size). deqc_combined has 6 operations per stream sample in place of the second MMSE,
-    single_trp equalises and demaps every layer at one radio.
+    with CE = N L Nsc (3 DMRS + 8 taps), W(n, l) = (Nsc/G) w(n, l), EQ(n, l) = 8 n l Nsc D, DEMAP(l) = 10 Qm l Nsc D. The search for the best subspace
+    of a radio is counted as its local MMSE (Gram and eigenvectors of a like size). deqc_combined has 6 operations per stream sample in place of the
+    second MMSE, single_trp equalises and demaps every layer at one radio.
     """
     antennas = load.trps * load.antennas
     estimate = antennas * load.layers * load.subcarriers * (3 * load.dmrs_symbols + 8 * INTERPOLATION_TAPS)
@@ -151,7 +152,10 @@ def demap_flops(outputs: int, load: Load) -> float:
 
 
 def ldpc_flops(load: Load) -> float:
-    """LDPC base graph 1, min-sum: information bits x (edges / 22) x iterations x 6; edges = 76 + 5.7 (rows - 4), rows = ceil(22 / R + 2 - 22), at least 4."""
+    """LDPC: information bits x (edges / 22) x iterations x 6, min-sum over base graph 1 (TS 38.212 sec. 5.3.2).
+
+    edges = 76 + 5.7 (rows - 4), rows = ceil(22 / R + 2 - 22), at least 4
+    """
     rows = max(4, math.ceil(22 / load.code_rate + 2 - 22))
     edges = 76 + 5.7 * (rows - 4)
     information = load.layers * load.subcarriers * load.data_symbols * load.qam_bits * load.code_rate

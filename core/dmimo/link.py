@@ -17,11 +17,15 @@ from core.ran.numerology import Numerology
 from core.ran.units import linear_to_db
 
 SCHEMES = ("iqc", "deqc", "llrc", "deqc_local", "deqc_combined", "single_trp")
-"""iqc: joint MMSE of all antennas. deqc: each radio forwards its best subspace, joint MMSE of the streams ("partial beamforming"). llrc: soft bits added.
-The two weaker ways to choose the streams: deqc_local: the outputs of the radio's best layers by local MMSE, joint MMSE of those; deqc_combined: the same outputs,
-weighted by their SINR and added. single_trp: for every layer the one radio that hears it best, alone."""
-COLUMNS = ("scheme", "snr_db", "throughput_bps", "throughput_low_bps", "throughput_high_bps", "spectral_efficiency", "fronthaul_bps", "flops_per_slot",
-           "evm_predicted_db", "evm_measured_db", "drops", "seed",
+"""iqc            joint MMSE of all antennas
+deqc           each radio forwards its best subspace, joint MMSE of the streams ("partial beamforming")
+llrc           each radio demaps its best layers by local MMSE; their soft bits are added
+deqc_local     the symbols of those layers are forwarded in place of soft bits, joint MMSE of them: a weaker choice of streams
+deqc_combined  the same symbols, weighted by their SINR and added: weaker still
+single_trp     every layer at the one radio that hears it best, alone
+"""
+COLUMNS = ("scheme", "snr_db", "throughput_bps", "throughput_low_bps", "throughput_high_bps", "spectral_efficiency", "fronthaul_bps",
+           "flops_per_slot", "evm_predicted_db", "evm_measured_db", "drops", "seed",
            "code_rate", "block_error_rate", "gmi", "trp_flops_per_slot", "centre_flops_per_slot")
 """Keys of every row of `simulate_point`, one row per scheme; the first twelve are those of sweep.csv.
 
@@ -29,7 +33,8 @@ throughput_bps        mean over drops of all layers together, at the best of the
 spectral_efficiency   throughput over occupied bandwidth, bit/s/Hz
 fronthaul_bps         payload from all radios to the centre
 flops_per_slot        PUSCH, radios and centre together; trp_flops_per_slot and centre_flops_per_slot are its two parts
-evm_*_db              mean squared error of the MMSE symbols relative to their power, as the receiver predicts it and as it was; llrc: of the symbols the radios demap
+evm_*_db              mean squared error of the MMSE symbols relative to their power, as the receiver predicts it and as it was;
+                      llrc, single_trp: of the symbols that the radios demap
 code_rate             the code rate chosen, one for all layers and drops (an MCS per scheme); 0 where none is decoded
 block_error_rate      share of the layers' blocks that this code rate does not carry; 1 where none is decoded
 gmi                   mean generalised mutual information per coded bit, 0 to 1
@@ -46,7 +51,11 @@ _NORMAL_90 = 1.6448536269514722
 
 @dataclass(frozen=True)
 class Reception:
-    """Some drops as received: y[drops, P, M, T, Nr], channel estimates h[drops, P, M, Nr, L], noise_var[drops, 1, M], bits[drops, P, T, L, Qm], sent[drops, P, T, L]."""
+    """Some drops as received, on P resource blocks of T elements.
+
+    y      [drops, P, M, T, Nr];  h: channel estimates [drops, P, M, Nr, L];  noise_var [drops, 1, M]
+    bits   [drops, P, T, L, Qm];  sent: their symbols [drops, P, T, L]
+    """
 
     y: np.ndarray
     h: np.ndarray
@@ -77,7 +86,7 @@ class Reception:
 
 @dataclass(frozen=True)
 class SoftBits:
-    """What a scheme makes of a reception: LLRs [drops, P, T, L, Qm], and the mean squared error of its MMSE symbols [drops], predicted and measured."""
+    """What a scheme makes of a reception: LLRs [drops, P, T, L, Qm]; mean squared error of its MMSE symbols [drops], predicted and measured."""
 
     llrs: np.ndarray
     predicted: np.ndarray
@@ -109,7 +118,8 @@ def _check(drops: int, schemes: Sequence[str]) -> None:
         raise ConfigError(f"drops is {drops}; it has to lie between 1 and {MOST_DROPS}.")
 
 
-def _row(scheme: str, scenario: Scenario, snr_db: float, drops: int, seed: int, information: np.ndarray, predicted: np.ndarray, measured: np.ndarray) -> dict:
+def _row(scheme: str, scenario: Scenario, snr_db: float, drops: int, seed: int,
+         information: np.ndarray, predicted: np.ndarray, measured: np.ndarray) -> dict:
     """The row of a scheme from the GMI of every layer [drops, L] and the errors of every drop."""
     numerology, load = Numerology(scenario.radio.prbs, scenario.radio.subcarrier_spacing_hz), cost.load_of(scenario)
     rate, carried = best_rate(information)
@@ -119,8 +129,9 @@ def _row(scheme: str, scenario: Scenario, snr_db: float, drops: int, seed: int, 
     half = float(_NORMAL_90 * throughput.std(ddof=1) / np.sqrt(drops)) if drops > 1 else 0.0
     work = cost.flops(scheme, load)
     values = (scheme, float(snr_db), mean, max(0.0, mean - half), mean + half, mean / numerology.bandwidth_hz,
-              cost.fronthaul_bits(scheme, load) * slots, work.total, float(linear_to_db(predicted.mean())), float(linear_to_db(measured.mean())), drops, seed,
-              rate, float(1.0 - pass_probability(information, rate).mean()) if rate else 1.0, float(information.mean()), work.trp, work.centre)
+              cost.fronthaul_bits(scheme, load) * slots, work.total,
+              float(linear_to_db(predicted.mean())), float(linear_to_db(measured.mean())), drops, seed, rate,
+              float(1.0 - pass_probability(information, rate).mean()) if rate else 1.0, float(information.mean()), work.trp, work.centre)
     return dict(zip(COLUMNS, values, strict=True))
 
 

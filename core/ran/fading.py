@@ -1,6 +1,6 @@
-"""Small-scale fading at a uniform linear array: rays with an angular spread (the clusters of 3GPP TR 38.901 sec. 7.5, simplified), or independent Rayleigh fading.
+"""Small-scale fading at a uniform linear array: rays with an angular spread (one cluster of 3GPP TR 38.901 sec. 7.5), or independent Rayleigh fading.
 
-Angles are measured from broadside; element n of an array with half a wavelength between elements sees a plane wave from theta with phase pi n sin(theta).
+Angles are measured from broadside; elements lie half a wavelength apart, so element n sees a plane wave from theta with phase pi n sin(theta).
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ def steering(angle_rad: np.ndarray, antennas: int) -> np.ndarray:
 
 
 def ray_angles_rad(towards_rad: np.ndarray, spread_deg: float, rays: int, rng: np.random.Generator) -> np.ndarray:
-    """Angles of arrival of the rays: Laplacian about the direction of the transmitter with this rms spread (power-angular spectrum of TR 38.901, sec. 7.5 step 7).
+    """Angles of arrival of the rays: Laplacian about the transmitter's direction with this rms spread (as the rays of TR 38.901, sec. 7.5 step 7).
 
     towards_rad  [...]; returns [..., rays]
     """
@@ -21,7 +21,10 @@ def ray_angles_rad(towards_rad: np.ndarray, spread_deg: float, rays: int, rng: n
 
 
 def ray_delays_s(shape: tuple[int, ...], carrier_hz: float, rng: np.random.Generator) -> np.ndarray:
-    """Excess delays: exponential, with the median rms delay spread of an indoor office in line of sight, lg DS = -0.01 lg(1 + f) - 7.692 (TR 38.901 Table 7.5-6)."""
+    """Excess delays: exponential with the median rms delay spread of an indoor office in line of sight (TR 38.901 Table 7.5-6).
+
+        lg DS = -0.01 lg(1 + f) - 7.692, f in GHz
+    """
     return rng.exponential(10.0 ** (-0.01 * np.log10(1.0 + carrier_hz / 1e9) - 7.692), size=shape)
 
 

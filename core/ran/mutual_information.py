@@ -8,8 +8,11 @@ import numpy as np
 from core.ran.modulation import max_log_llrs, qam_map
 
 MARGIN = 0.05
-"""By how much the GMI per bit has to exceed the code rate for half the blocks to pass. A 5G LDPC code (64QAM, 6336 coded bits, min-sum, 20 iterations, by Sionna)
-was seen to need 0.06 at rate 0.59 and 0.04 at rate 0.80 (tests/golden/make_sionna.py)."""
+"""By how much the GMI per bit has to exceed the code rate for half the blocks to pass.
+
+A 5G LDPC code (64QAM, 6336 coded bits, min-sum, 20 iterations, by Sionna) was seen to need 0.06 at rate 0.59 and 0.04 at rate 0.80
+(tests/golden/make_sionna.py).
+"""
 WIDTH = 0.01
 """Standard deviation of that threshold in GMI per bit: the steepness of the waterfall."""
 CODE_RATES = tuple(rate / 1024 for rate in (120, 193, 308, 449, 526, 602, 679, 772, 822, 873, 948))

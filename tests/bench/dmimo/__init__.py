@@ -1,4 +1,4 @@
-"""The D-MIMO benchmark: the post's figures on fresh drops, the kernels against NumPy, the sweep runner's overhead, and link adaptation over a walk."""
+"""The D-MIMO benchmark: the post's figures on fresh drops, kernels against NumPy, the overhead of sweeps, and link adaptation over a walk."""
 
 from argparse import Namespace
 from collections.abc import Iterator

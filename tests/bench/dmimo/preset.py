@@ -28,6 +28,9 @@ class Effort:
     seeds: tuple[int, ...]
     drops: int
 
+    def __str__(self) -> str:
+        return f"{len(self.seeds)} fresh seeds x {self.drops} drops"
+
 
 def sections(options: Namespace, versions: dict) -> Iterator[tuple[Section, dict | None]]:
     """Five sections, about a minute of CPU; the headline is the post's figures as measured here."""
@@ -63,7 +66,7 @@ def percent(scores: dict[str, np.ndarray], scheme: str) -> tuple[float, float]:
 def post_section(scores: dict[str, np.ndarray], effort: Effort) -> Section:
     """The six figures beside the post's."""
     section = Section("post", "The post's regime, found and not printed: in per cent of IQC",
-                      f"{len(effort.seeds)} fresh seeds x {effort.drops} drops at {PRESETS['post'].radio.snr_db:g} dB; +-: standard deviation over seeds; "
+                      f"{effort} at {PRESETS['post'].radio.snr_db:g} dB; +-: standard deviation over seeds; "
                       "costs are counted, throughput is simulated; the post's throughput of llrc is an upper bound")
     for scheme in scores:
         mean, deviation = percent(scores, scheme)
@@ -86,7 +89,7 @@ def headline(scores: dict[str, np.ndarray]) -> dict:
 
 def trend_section(effort: Effort) -> Section:
     """Throughput ratios over SNR."""
-    section = Section("post_trend", "The post's regime over SNR", f"throughput in per cent of IQC, {len(effort.seeds)} fresh seeds x {effort.drops} drops")
+    section = Section("post_trend", "The post's regime over SNR", f"throughput in per cent of IQC, {effort}")
     for snr_db in (10, 15, 20, 26, 30):
         scores = throughputs(PRESETS["post"], snr_db, effort, MAIN)
         row = {"SNR dB": snr_db, "IQC Gb/s": float(scores["iqc"].mean() / 1e9)}
@@ -101,7 +104,8 @@ def untold_section(effort: Effort) -> Section:
     section = Section("post_untold", "What the post does not tell", "the post's regime with one thing changed; in per cent of IQC")
     post = PRESETS["post"]
     for change, scheme, changed in (("none", "deqc", {}), ("MMSE in layer form", "deqc", dict(weight_form="layer")),
-                                    ("4 streams per TRP", "deqc", dict(streams_per_trp=4)), ("a stream per layer (8)", "deqc", dict(streams_per_trp=8)),
+                                    ("4 streams per TRP", "deqc", dict(streams_per_trp=4)),
+                                    ("a stream per layer (8)", "deqc", dict(streams_per_trp=8)),
                                     ("best layers by local MMSE", "deqc_local", {}), ("the same, added by SINR", "deqc_combined", {})):
         scenario = dataclasses.replace(post, radio=dataclasses.replace(post.radio, **changed))
         mean, deviation = percent(throughputs(scenario, post.radio.snr_db, effort, ("iqc", scheme)), scheme)
@@ -111,11 +115,12 @@ def untold_section(effort: Effort) -> Section:
 
 def regimes_section(effort: Effort) -> Section:
     """Every preset."""
-    section = Section("regimes", "Other regimes", f"throughput in per cent of IQC at the preset's SNR; {len(effort.seeds)} seeds x {effort.drops} drops; fronthaul of deqc")
+    section = Section("regimes", "Other regimes", f"throughput in per cent of IQC at the preset's SNR, {effort}; fronthaul of deqc")
     for name, scenario in PRESETS.items():
         scores = throughputs(scenario, scenario.radio.snr_db, effort)
-        section.rows.append({"preset": name, "SNR dB": scenario.radio.snr_db, "IQC Gb/s": float(scores["iqc"].mean() / 1e9),
-                             **{scheme: percent(scores, scheme)[0] for scheme in SCHEMES[1:]}, "fronthaul %": shares(scenario, "deqc")["fronthaul %"]})
+        ratios = {scheme: percent(scores, scheme)[0] for scheme in SCHEMES[1:]}
+        section.rows.append({"preset": name, "SNR dB": scenario.radio.snr_db, "IQC Gb/s": float(scores["iqc"].mean() / 1e9), **ratios,
+                             "fronthaul %": shares(scenario, "deqc")["fronthaul %"]})
     return section
 
 

@@ -1,4 +1,4 @@
-"""Combining: exactness where theory asks for it, predicted error variance against the measured one, and the order that information theory puts the schemes in."""
+"""Combining: exactness where theory asks for it, predicted error variance against the measured one, and the order that theory puts the schemes in."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ TRPS, ANTENNAS, LAYERS, ELEMENTS = 3, 8, 4, 48
 
 
 class Air:
-    """Independent fading of `blocks` resource blocks at 3 TRPs of 8 antennas, 4 layers: y [P, M, T, Nr], h [P, M, Nr, L], noise_var [P, M], sent [P, T, L]."""
+    """Independent fading, 8 antennas a TRP, 4 layers: y [P, M, T, Nr], h [P, M, Nr, L], noise_var [P, M], sent [P, T, L]; P is `blocks`."""
 
     def __init__(self, seed: int, snr_db: float = 10.0, blocks: int = 60, dmrs_symbols: int | None = None, trps: int = TRPS, gains=1.0) -> None:
         rng = np.random.default_rng(seed)
@@ -193,7 +193,7 @@ def test_best_beams_are_orthonormal_and_hold_the_most_power() -> None:
 
 
 def test_clustered_users_are_ill_conditioned_at_a_radio_and_not_at_the_centre() -> None:
-    """SINR in single precision against complex128, the post's regime: why the local equalisation is done in complex128, and the joint one need not be."""
+    """SINR in single precision against complex128, the post's regime: why local equalisation is done in complex128, and the joint one need not be."""
     reception = receive(PRESETS["post"], 26.0, 4, [np.random.default_rng(k) for k in range(10)])
     off, worst = {}, {}
     for where, h in (("centre", reception.h.reshape(10, 4, -1, 8)), ("radio", reception.h)):

@@ -39,7 +39,8 @@ def test_flops_worked_by_hand() -> None:
     estimate, decode = 8 * 3 * 12 * (3 + 64), 3 * 12 * 13 * 2 * 0.5 * (76 + 5.7 * 20) / 22 * 60
     assert cost.ldpc_flops(load) == pytest.approx(decode)
     local = estimate + 2 * cost.mmse_flops(4, 3, "antenna") + 2 * 8 * 4 * 12 * 13
-    assert cost.flops("iqc", load) == Flops(0.0, pytest.approx(estimate + cost.mmse_flops(8, 3, "antenna") + 8 * 8 * 3 * 12 * 13 + 20 * 3 * 12 * 13 + decode))
+    joint = estimate + cost.mmse_flops(8, 3, "antenna") + 8 * 8 * 3 * 12 * 13 + 20 * 3 * 12 * 13 + decode
+    assert cost.flops("iqc", load) == Flops(0.0, pytest.approx(joint))
     deqc = cost.flops("deqc", load)
     assert deqc.trp == pytest.approx(local)
     assert deqc.centre == pytest.approx(cost.mmse_flops(2, 3, "antenna") + 8 * 2 * 3 * 12 * 13 + 20 * 3 * 12 * 13 + decode)
@@ -50,7 +51,8 @@ def test_flops_worked_by_hand() -> None:
 @pytest.mark.parametrize("load, expected", [
     (Load(4, 8, 2, 1, qam_bits=2, llr_bits=8, dmrs_symbols=1, code_rate=0.65), (9.9, 15.5, 64.1, 64.9)),
     (Load(4, 16, 4, 2, qam_bits=4, llr_bits=4, dmrs_symbols=1, weight_subcarriers=12, code_rate=0.65), (9.9, 15.7, 64.1, 64.9)),
-    (Load(2, 32, 4, 4, qam_bits=4, llr_bits=4, dmrs_symbols=1, weight_subcarriers=12, weight_form="inverse", code_rate=0.65), (9.9, 15.7, 64.1, 64.8)),
+    (Load(2, 32, 4, 4, qam_bits=4, llr_bits=4, dmrs_symbols=1, weight_subcarriers=12, weight_form="inverse", code_rate=0.65),
+     (9.9, 15.7, 64.1, 64.8)),
     (Load(3, 16, 6, 2, weight_subcarriers=3), (10.3, 14.6, 62.8, 64.3)),
     (POST, (10.3, 14.7, 61.0, 62.8)),
     (Load(4, 16, 8, 2, weight_subcarriers=8), (10.3, 14.7, 65.2, 67.2)),

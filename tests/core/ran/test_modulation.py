@@ -1,4 +1,4 @@
-"""QAM of TS 38.211, LLRs against exhaustive search, GMI against quadrature, fixed point against its error law, the waveform against its own inverse."""
+"""QAM of TS 38.211, LLRs against exhaustive search, GMI against quadrature and a real code, fixed point against its error law, CP-OFDM."""
 
 import json
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_the_best_rate_passes_and_no_higher_one_would_pay() -> None:
 
 
 def test_the_threshold_stands_in_for_a_real_code() -> None:
-    """Blocks of 5G LDPC decoded by Sionna where the GMI of our quadrature exceeds the rate by 0.02 to 0.08: the same cliff, within 0.015 of ours, as steep."""
+    """Blocks of 5G LDPC decoded by Sionna where the GMI of our quadrature exceeds the rate by 0.02 to 0.08: the same cliff, within 0.015 of ours."""
     for rate in sorted({case["code_rate"] for case in SIONNA["decoding"]}):
         cases = [case for case in SIONNA["decoding"] if case["code_rate"] == rate]
         assert [awgn_gmi(case["snr_db"], 6) - rate for case in cases] == pytest.approx([case["margin"] for case in cases], abs=1e-4)
@@ -96,7 +96,7 @@ def test_block_float_gains_six_db_per_bit_and_states_its_error(bits) -> None:
     measured = (np.abs(rounded - samples) ** 2).mean()
     assert measured == pytest.approx(error_var.mean(), rel=0.03)
     sqnr_db = 10 * np.log10(2.0 / measured)
-    # error step^2 / 6; step = peak / 2^(bits-1) rounded up to a power of two (x 2.16 on average in power); the peak of 24 normals squared is 5.0 on average
+    # error step^2 / 6; step = peak / 2^(bits-1) rounded up to a power of two (2.16 x in power on average); peak^2 of 24 normals is 5.0 on average
     assert sqnr_db == pytest.approx(6.02 * bits - 6.0, abs=0.5)
 
 
