@@ -113,4 +113,4 @@ def test_walls_and_places_reach_the_link() -> None:
     middle, beside = small(ues=(Ue(9, 9),)), small(ues=(Ue(1, 1),))
     walled = dataclasses.replace(middle, walls=walls)
     free, hidden, alone = (by_scheme(plan, -5.0, 20, 1, ("iqc",))["iqc"]["gmi"] for plan in (middle, walled, beside))
-    assert hidden < free - 0.05 and alone < free - 0.05
+    assert hidden < 0.8 * free and alone < 0.8 * free
