@@ -13,11 +13,13 @@ import pytest
 from core.table.labelling import label_regions
 from core.table.table import Cell
 from tests.bench.harness import ROOT, RivalMissing
-from tests.bench.table import structure
+from tests.bench.table import sides
 from tests.bench.table.labelling import drawn_mask
-from tests.bench.table.pictures import load_pictures
+from tests.bench.table.model import latency_rows, mobile_rows, speculative_rows
+from tests.bench.table.pictures import DRAWN, REAL, load_pictures, load_real
 from tests.bench.table.reading import error_rate, levenshtein
-from tests.bench.table.structure import Score, Scores, figures, from_boxes, headline, largest_table, speed_rows, wrong_rows
+from tests.bench.table.sides import Drafts, Nets, Score, Scores, from_boxes, largest_table
+from tests.bench.table.structure import figures, grouped, headline, hybrid_rows, speed_rows, wrong_rows
 
 DATA = Path(os.environ.get("VITRINE_DATA") or ROOT.parent / "shared" / "data")
 has_pictures = pytest.mark.skipif(not (DATA / "tables" / "wiki_rendered" / "cells.jsonl").is_file(), reason="tables/wiki_rendered is not in the data folder")
@@ -53,18 +55,56 @@ def test_an_unanswered_picture_counts_nothing_and_is_not_wrong():
     assert row == {"TEDS-struct": 37.5, "struct100": 25.0, "answered": 50.0, "wrong": 25.0}
 
 
-def test_the_headline_is_ours_on_ruled_pictures_only():
-    scores = [Scores(style, {"ours": Score(value, 0.1), "img2table": Score(0.0, 0.2)}) for style, value in (("grid", 1.0), ("dark", 0.5), ("plain", 0.0))]
-    assert headline(scores) == {"teds_struct": 75.0, "struct100": 50.0, "n": 2}
+def score(style, name="", set=DRAWN, drafts=None, same_heads=None, **values):
+    """A picture's scores, each side timed at a tenth of a second, the rival at a fifth."""
+    return Scores(style, {side: Score(value, 0.2 if side == "img2table" else 0.1) for side, value in values.items()}, name, set, drafts, same_heads)
+
+
+def test_the_headline_says_whose_pictures_it_is_of():
+    scores = [score(style, ours=value, regions=value, img2table=0.0) for style, value in (("grid", 1.0), ("dark", 0.5), ("plain", 0.0))]
+    scores.append(score("", set="pubtabnet", ours=0.25, mobile=1.0))
+    wanted = {"teds_struct": 75.0, "struct100": 50.0, "n": 2, "system_teds_struct": 50.0, "system_struct100": 33.3, "system_n": 3, "open_teds_struct": 0.0,
+              "open_struct100": 0.0, "open_n": 1, "pubtabnet_teds_struct": 25.0, "pubtabnet_struct100": 0.0, "pubtabnet_n": 1}
+    assert headline(scores) == wanted
     assert headline(scores[2:]) is None
-    assert [(row["name"], row["ours / rival"].median) for row in speed_rows(scores)] == [("ruled", 0.5), ("all others", 0.5)]
+    assert [(row["name"], row["side"], row["ours / rival"].median) for row in speed_rows(scores)] == [
+        (name, side, 0.5) for name in ("ruled", "all others") for side in ("ours", "regions")]
+
+
+def test_groups_are_of_the_right_pictures():
+    scores = [score(style, ours=1.0) for style in ("grid", "dark", "lines", "plain", "stripes")] + [score("", set="icdar2013", ours=1.0)]
+    sizes = {name: len(group) for name, group in grouped(scores).items()}
+    assert sizes == {"dark": 1, "grid": 1, "lines": 1, "plain": 1, "stripes": 1, "ruled: grid + dark": 2, "partly ruled: boxhead + lines + threeline": 1,
+                     "borderless": 2, "all others": 3, "all": 5, "icdar2013": 1}
 
 
 def test_our_faults_are_named_worst_first():
     nan = float("nan")
-    made = [("a", "grid", 1.0), ("b", "grid", 0.5), ("c", "dark", nan), ("d", "plain", nan), ("e", "plain", 0.25), ("f", "lines", 1.0)]
-    rows = wrong_rows([Scores(style, {"ours": Score(value, 0.1)}, name) for name, style, value in made])
+    made = [("a", "grid", 1.0, 0.0), ("b", "grid", 0.5, nan), ("c", "dark", nan, 1.0), ("d", "plain", 0.5, nan), ("e", "plain", 1.0, 0.25), ("f", "lines", 0.0, 1.0)]
+    rows = wrong_rows([score(style, name, ours=ours, regions=regions) for name, style, ours, regions in made])
     assert [row["name"] for row in rows] == ["c", "e", "b"]
+
+
+def test_the_hybrid_is_held_against_the_better_of_its_paths():
+    scores = [score("grid", ours=0.9, regions=0.9, model=1.0), score("plain", ours=0.8, regions=float("nan"), model=0.8)]
+    below = {row["name"]: row["below"] for row in hybrid_rows(scores)}
+    assert below["grid"] == pytest.approx(10) and below["plain"] == 0 and below["all"] == pytest.approx(5)
+    assert hybrid_rows([score("grid", ours=1.0, regions=1.0)]) == []
+
+
+def test_speculative_decoding_is_counted_over_all_tokens():
+    drafts = [Drafts(30, dict(greedy=30, rules=10, heads=5), dict(greedy=0.3, rules=0.1, heads=0.1), dict(greedy=0.6, rules=0.3, heads=0.1), True),
+              Drafts(10, dict(greedy=10, rules=10, heads=5), dict(greedy=0.1, rules=0.1, heads=0.1), dict(greedy=0.2, rules=0.1, heads=0.1), False)]
+    rows = speculative_rows([score("grid", drafts=d, ours=1.0) for d in drafts] + [score("grid", ours=1.0)])
+    assert [(row["draft"], row["identical"], row["tokens per call"]) for row in rows] == [("greedy", 1, 1.0), ("rules", 1, 2.0), ("heads", 1, 4.0)]
+    assert rows[1]["times faster, CPU"].median == pytest.approx(2) and rows[1]["times faster, wall"].median == pytest.approx(2)
+
+
+def test_the_mobile_model_is_held_against_the_decoder():
+    made = [score("grid", same_heads=True, decoder=1.0, heads=1.0, mobile=1.0), score("plain", same_heads=False, decoder=1.0, heads=0.5, mobile=0.5)]
+    row, = mobile_rows(made)
+    assert (row["n"], row["full"], row["mobile"], row["lost"], row["same"]) == (2, 100.0, 75.0, 25.0, 50.0) and row["times faster"].median == 1
+    assert {row["side"]: row["median"] for row in latency_rows(made)} == dict.fromkeys(("heads", "decoder", "mobile"), pytest.approx(100))
 
 
 def test_error_rate_counts_edits_over_the_truth():
@@ -82,7 +122,7 @@ class LostRival:
     """Answers the warm-up and one picture, then is gone."""
 
     def __init__(self):
-        self.left = 2 * len(structure.SIDES)
+        self.left = 2 * len(sides.RIVALS)
 
     def ask(self, **question):
         if not self.left:
@@ -94,7 +134,7 @@ class LostRival:
 class Drawn:
     """A picture of two by two cells with rules."""
 
-    path, style, ruled = Path("drawn.png"), "grid", True
+    path, style, set, ruled = Path("drawn.png"), "grid", DRAWN, True
     true = from_boxes(boxes("ab", "cd"))
 
     @property
@@ -106,17 +146,29 @@ class Drawn:
 
 
 def test_a_rival_lost_on_the_way_keeps_what_it_did_and_is_named():
-    scores, lost = structure.measure([Drawn(), Drawn(), Drawn()], LostRival(), repeats=1)
-    assert [sorted(s.sides) for s in scores] == [["img2table", "img2table, borderless", "ours"], ["ours"], ["ours"]]
+    scores, lost = sides.measure([Drawn(), Drawn(), Drawn()], LostRival(), Nets())
+    ours, rivals = ["ours", "regions", "model"], list(sides.RIVALS)
+    assert [[side for side in s.sides if side != "model"] for s in scores] == [["ours", "regions", *rivals], ["ours", "regions"], ["ours", "regions"]]
     assert lost == "Its process has ended. (picture 2 of 3)"
-    assert all(s.sides["ours"].score == 1.0 for s in scores) and scores[0].sides["img2table"].score == 1.0
+    assert all(s.sides["ours"].score == 1.0 for s in scores) and scores[0].sides["img2table"].score == 1.0 and set(scores[1].sides) <= set(ours)
+
+
+def test_missing_models_leave_their_sides_out_and_are_named(monkeypatch):
+    from core.errors import EngineError
+    from core.table import reader
+
+    def missing():
+        raise EngineError("There are no weights.")
+    monkeypatch.setattr(reader, "full_net", missing)
+    monkeypatch.setattr(reader, "mobile_net", missing)
+    assert Nets.load() == Nets(None, None, "There are no weights. There are no weights.")
 
 
 def test_a_rival_that_fails_to_install_is_named(monkeypatch):
     def fail(name):
         raise RivalMissing("It could not be installed: ERROR: no network")
-    monkeypatch.setattr(structure, "prepare", fail)
-    assert structure.start_rival(Namespace(no_rival=False)) == (None, "It could not be installed: ERROR: no network")
+    monkeypatch.setattr(sides, "prepare", fail)
+    assert sides.start_rival(Namespace(no_rival=False)) == (None, "It could not be installed: ERROR: no network")
 
 
 def bench(*options):
@@ -140,10 +192,24 @@ def test_a_quick_run_has_every_section(tmp_path):
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "figures.json").read_text(encoding="utf8"))
     rows = {section["key"]: section["rows"] for section in report["sections"]}
-    assert set(rows) == {"structure", "structure_wrong", "structure_speed", "labelling", "labelling_same", "ocr", "whole", "teds_speed"}
-    assert report["headline"]["n"] == 4 and report["headline"]["teds_struct"] > 50
+    assert set(rows) == {"structure", "structure_wrong", "structure_speed", "hybrid", "speculative", "latency", "mobile", "labelling", "labelling_same", "ocr",
+                         "whole", "teds_speed"}
+    assert report["headline"]["n"] == 2 and report["headline"]["teds_struct"] > 50 and report["headline"]["system_n"] == 7
     assert rows["structure"][-1] == {"name": "img2table", "reason": "skipped: left out (--no-rival)."}
-    assert all(row["same"] == row["masks"] == 28 for row in rows["labelling_same"])
+    assert {row["side"] for row in rows["structure"] if row["name"] == "all"} == {"ours", "regions", "model", "heads", "decoder", "mobile"}
+    assert rows["speculative"] and all(row["identical"] == row["n"] for row in rows["speculative"])
+    assert all(row["same"] == row["masks"] == 14 for row in rows["labelling_same"])
+
+
+@has_pictures
+def test_the_real_samples_come_with_tables_that_tile():
+    if not all((DATA / "tables" / name / "cells.jsonl").is_file() for name in REAL):
+        pytest.skip("tables/pubtabnet and tables/icdar2013 are not both in the data folder")
+    pictures = load_real(DATA)
+    assert {p.set for p in pictures} == set(REAL) and not any(p.ruled for p in pictures)
+    assert [p.set for p in load_real(DATA, quick=True)] == list(REAL)
+    empty = [c for p in pictures if p.set == "icdar2013" for c in p.true.cells if not c.text]
+    assert len(empty) > 20                                             # places ICDAR does not annotate
 
 
 @has_pictures

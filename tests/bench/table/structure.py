@@ -1,148 +1,55 @@
-"""Structure: the region engine and img2table on the same pictures, one after the other in one run."""
+"""Structure: the system, its parts, the mobile model and img2table on the same pictures; scores, faults, CPU time, the hybrid choice."""
 
-import sys
-import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from core.table.metrics import teds
-from core.table.regions import read_regions
-from core.table.table import Cell, Table
-from tests.bench.harness import REQUIREMENTS, RivalMissing, Section, Worker, prepare, ratio
-from tests.bench.table.pictures import RULED, TablePicture
+from tests.bench.harness import Section, ratio
+from tests.bench.table import sides
+from tests.bench.table.model import latency_rows, mobile_rows, speculative_rows
+from tests.bench.table.pictures import DRAWN, PARTLY, REAL, RULED, TablePicture
+from tests.bench.table.sides import RIVALS, Nets, Scores
 
-SIDES = {"img2table": False, "img2table, borderless": True}
-"""The rival's two ways: lines only, and with its search for tables without lines."""
 NO_PICTURES = "There is no folder tables/wiki_rendered under the data folder (--data DIR or VITRINE_DATA)."
-NOTE = ("TEDS-struct and TEDS_struct100 in %, over all pictures of a style, an unanswered one counts 0; wrong: answered, but not exactly right, in %. "
-        "No text was read; img2table's largest table counts, its merged cells by the box they share")
-
-
-@dataclass
-class Score:
-    """What one side made of one picture: its table's score (nan: no answer) and its CPU seconds, the least of the repeats."""
-
-    score: float
-    seconds: float
-
-
-@dataclass
-class Scores:
-    """One picture and every side's score."""
-
-    style: str
-    sides: dict[str, Score] = field(default_factory=dict)
-    name: str = ""
+NOTES = {
+    "structure": ("Structure by style and set", "TEDS-struct and TEDS_struct100 in %, an unanswered picture counts 0; wrong: answered, but not exactly right. No text was "
+                  "read. ours: the system (engine=auto); regions and model: its two paths; heads, decoder: of the full net, each alone; mobile: heads in 8 bits. "
+                  "img2table's largest table counts, its merged cells by the box they share. Wikipedia tables by style, PubTabNet and ICDAR 2013 samples below"),
+    "structure_wrong": ("Structure, our own faults", "ruled pictures the system did not read exactly; others the regions answered wrongly"),
+    "structure_speed": ("Structure, CPU time", "on the decoded picture; ours and regions against extract_tables without OCR"),
+    "hybrid": ("Hybrid choice", "TEDS-struct in %; below: how far the system is under the better of its two paths (goal: 0.5 at most, by style)"),
+    "speculative": ("Speculative decoding", "fp32, decoding alone on the same encoding, drafts in turn on each picture; identical: pictures on which every draft wrote greedy's "
+                    "tokens; times faster: greedy / draft, paired"),
+    "latency": ("Structure of one table", "one core, CPU ms; ours: turn, regions, straightening, model, choice (goal: under 500); mobile: the net alone"),
+    "mobile": ("Mobile against full", "CPU ms of the nets alone; full: encoder, heads and decoder with the heads' draft; mobile: encoder and heads in 8 bits; "
+               "same: tables read as the full model's heads read them, %"),
+}
 
 
 def structure_sections(pictures: Sequence[TablePicture], options: Namespace, versions: dict) -> Iterator[tuple[Section, dict | None]]:
-    """Scores by style with the headline figures, what we got wrong by name, then the ratios of CPU time."""
-    quality = Section("structure", "Structure by style", NOTE)
-    speed = Section("structure_speed", "Structure, CPU time", "read_regions on the decoded picture against extract_tables without OCR on the decoded picture")
-    if not pictures:
-        yield quality.skip(NO_PICTURES), None
+    """Scores with the headline figures, faults by name, CPU time, hybrid, speculative decoding, latency, mobile."""
+    made = {key: Section(key, *words) for key, words in NOTES.items()}
+    if not any(picture.set == DRAWN for picture in pictures):
+        yield made["structure"].skip(NO_PICTURES), None
         return
-    worker, reason = start_rival(options)
+    worker, reason = sides.start_rival(options)
+    nets = Nets.load()
     try:
-        scores, lost = measure(pictures, worker, repeats=1 if options.quick else 2)
+        scores, lost = sides.measure(pictures, worker, nets)
         versions |= {f"img2table's {name}": version for name, version in worker.hello["versions"].items()} if worker else {}
     finally:
         if worker:
             worker.__exit__()
-    quality.rows = quality_rows(scores)
-    speed.rows = speed_rows(scores)
-    for section in (quality, speed):
-        section.rows += [{"name": "img2table", "reason": f"skipped: {why}"} for why in (reason, lost) if why]
-    yield quality, headline(scores)
-    yield Section("structure_wrong", "Structure, our own faults", "ruled pictures not exactly right, others answered wrongly", wrong_rows(scores)), None
-    yield speed, None
-
-
-def start_rival(options: Namespace) -> tuple[Worker | None, str]:
-    """The rival's process, or None and why not."""
-    if options.no_rival:
-        return None, "left out (--no-rival)."
-    try:
-        return Worker(prepare("img2table"), REQUIREMENTS / "img2table_worker.py"), ""
-    except RivalMissing as missing:
-        return None, str(missing)
-
-
-def measure(pictures: Sequence[TablePicture], worker: Worker | None, repeats: int) -> tuple[list[Scores], str]:
-    """Every side on every picture, the order turned round with each picture; also why the rival was lost on the way, if it was."""
-    read_regions(pictures[0].rgb)                # both sides load and warm up before anything is timed
-    lost = ""
-    found = []
-    for number, picture in enumerate(pictures):
-        if not lost:
-            try:
-                found.append(_one(picture, worker, repeats, turned=number % 2 == 1, warm=number == 0))
-            except RivalMissing as missing:
-                worker, lost = None, f"{missing} (picture {number + 1} of {len(pictures)})"
-        if lost:
-            found.append(_one(picture, None, repeats, turned=False, warm=False))
-        if sys.stderr.isatty():
-            print(f"\rstructure: picture {number + 1} of {len(pictures)}", end="" if number + 1 < len(pictures) else "\n", file=sys.stderr)
-    return found, lost
-
-
-def _one(picture: TablePicture, worker: Worker | None, repeats: int, turned: bool, warm: bool) -> Scores:
-    calls = {"ours": lambda: _ours(picture)} | ({name: lambda way=way: _rival(picture, worker, way) for name, way in SIDES.items()} if worker else {})
-    if warm:
-        for call in calls.values():
-            call()
-    answers: dict[str, list[tuple[Table | None, float]]] = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name in list(calls)[::-1 if turned else 1]:
-            answers[name].append(calls[name]())
-    sides = {name: Score(_struct(timed[0][0], picture.true), min(seconds for _, seconds in timed)) for name, timed in answers.items()}
-    return Scores(picture.style, sides, picture.path.name)
-
-
-def _ours(picture: TablePicture) -> tuple[Table | None, float]:
-    rgb = picture.rgb
-    begun = time.process_time()
-    reading = read_regions(rgb)
-    return reading.table, time.process_time() - begun
-
-
-def _rival(picture: TablePicture, worker: Worker, borderless: bool) -> tuple[Table | None, float]:
-    answer = worker.ask(path=str(picture.path.resolve()), borderless=borderless)
-    if "error" in answer:
-        return None, float("nan")
-    return largest_table(answer["tables"]), answer["seconds"]
-
-
-def _struct(table: Table | None, true: Table) -> float:
-    return float("nan") if table is None else teds(table, true, structure_only=True)
-
-
-def largest_table(tables: Sequence[list]) -> Table | None:
-    """The rival's table of most grid places, None where it found none."""
-    whole = [rows for rows in tables if rows and rows[0]]
-    return from_boxes(max(whole, key=lambda rows: len(rows) * len(rows[0]))) if whole else None
-
-
-def from_boxes(rows: Sequence[Sequence[Sequence[float]]]) -> Table:
-    """A Table from a grid of boxes [rows][cols][4] in which a merged cell repeats its box; a shape that is no rectangle falls into rectangles."""
-    cols = max(map(len, rows))
-    owner = {(r, c): tuple(row[c]) if c < len(row) else (r, c) for r, row in enumerate(rows) for c in range(cols)}
-    cells = []
-    for r, c in sorted(owner):
-        if (r, c) not in owner:
-            continue
-        box, right, bottom = owner[r, c], c + 1, r + 1
-        while owner.get((r, right)) == box:
-            right += 1
-        while all(owner.get((bottom, k)) == box for k in range(c, right)):
-            bottom += 1
-        for place in [(i, k) for i in range(r, bottom) for k in range(c, right)]:
-            del owner[place]
-        cells.append(Cell(r, c, bottom - r, right - c))
-    return Table(len(rows), cols, tuple(cells))
+    for key, rows in (("structure", quality_rows), ("structure_wrong", wrong_rows), ("structure_speed", speed_rows), ("hybrid", hybrid_rows),
+                      ("speculative", speculative_rows), ("latency", latency_rows), ("mobile", mobile_rows)):
+        made[key].rows = rows(scores)
+    for key in ("structure", "structure_speed"):
+        made[key].rows += [{"name": "img2table", "reason": f"skipped: {why}"} for why in (reason, lost) if why]
+    for key in ("hybrid", "speculative", "mobile"):
+        made[key].rows += [{"name": "model", "reason": f"skipped: {nets.reason}"}] if nets.reason else []
+    yield made["structure"], headline(scores)
+    yield from ((section, None) for key, section in made.items() if key != "structure")
 
 
 # Rows
@@ -155,40 +62,74 @@ def figures(scores: Sequence[float]) -> dict[str, float]:
             "answered": 100 * float(answered.mean()), "wrong": 100 * float((answered & (values != 1)).mean())}
 
 
+def grouped(scores: Sequence[Scores]) -> dict[str, list[Scores]]:
+    """The pictures by style, by how much of them is ruled, all drawn ones, and the real sets; groups without pictures are left out."""
+    drawn = [s for s in scores if s.set == DRAWN]
+    styles = sorted({s.style for s in drawn}, key=lambda style: (style not in RULED, style))
+    groups = {style: [s for s in drawn if s.style == style] for style in styles}
+    groups["ruled: " + " + ".join(RULED)] = [s for s in drawn if s.style in RULED]
+    groups["partly ruled: " + " + ".join(PARTLY)] = [s for s in drawn if s.style in PARTLY]
+    groups["borderless"] = [s for s in drawn if s.style not in RULED + PARTLY]
+    groups["all others"] = [s for s in drawn if s.style not in RULED]
+    groups["all"] = drawn
+    groups |= {name: [s for s in scores if s.set == name] for name in REAL}
+    return {name: group for name, group in groups.items() if group}
+
+
 def quality_rows(scores: Sequence[Scores]) -> list[dict]:
-    """A row for every style and side, the ruled ones and the others together, and all."""
-    styles = sorted({s.style for s in scores}, key=lambda style: (style not in RULED, style))
-    groups = {style: [s for s in scores if s.style == style] for style in styles}
-    groups["ruled: " + " + ".join(RULED)] = [s for s in scores if s.style in RULED]
-    groups["all others"] = [s for s in scores if s.style not in RULED]
-    groups["all"] = list(scores)
+    """A row for every group and side."""
     return [{"name": name, "side": side, "n": len(group), **figures([s.sides[side].score for s in group if side in s.sides])}
-            for name, group in groups.items() if group for side in group[0].sides]
+            for name, group in grouped(scores).items() for side in group[0].sides]
 
 
 def wrong_rows(scores: Sequence[Scores]) -> list[dict]:
-    """Our pictures that are not as they should be, the worst first."""
-    ours = [(s, s.sides["ours"].score) for s in scores]
-    faults = [(s, score) for s, score in ours if score != 1 and (s.style in RULED or not np.isnan(score))]
+    """Drawn pictures that are not as they should be, the worst first: ruled ones by the system, others answered wrongly by the regions."""
+    faults = [(s, s.sides["ours" if s.style in RULED else "regions"].score) for s in scores if s.set == DRAWN]
+    faults = [(s, score) for s, score in faults if score != 1 and (s.style in RULED or not np.isnan(score))]
     return [{"name": s.name, "style": s.style, "TEDS-struct": 100 * score} for s, score in sorted(faults, key=lambda fault: np.nan_to_num(fault[1]))]
 
 
 def speed_rows(scores: Sequence[Scores]) -> list[dict]:
+    """Paired CPU times against the rival's: the system's, and the regions' alone."""
     rows = []
-    for name, group in (("ruled", [s for s in scores if s.style in RULED]), ("all others", [s for s in scores if s.style not in RULED])):
-        for side in SIDES:
-            both = [s for s in group if side in s.sides and not np.isnan(s.sides[side].seconds)]
+    groups = [("ruled", [s for s in scores if s.set == DRAWN and s.style in RULED]),
+              ("all others", [s for s in scores if s.set == DRAWN and s.style not in RULED]), *((name, [s for s in scores if s.set == name]) for name in REAL)]
+    for name, group in groups:
+        for side, rival in ((side, rival) for side in ("ours", "regions") for rival in RIVALS):
+            both = [s for s in group if side in s.sides and rival in s.sides and not np.isnan(s.sides[rival].seconds)]
             if both:
-                ours, rival = ([s.sides[k].seconds for s in both] for k in ("ours", side))
-                rows.append({"name": name, "rival": side, "n": len(both), "ours / rival": ratio(ours, rival), "of the sums": sum(ours) / sum(rival),
-                             "ours ms": 1e3 * float(np.median(ours)), "rival ms": 1e3 * float(np.median(rival))})
+                own, theirs = ([s.sides[k].seconds for s in both] for k in (side, rival))
+                rows.append({"name": name, "side": side, "rival": rival, "n": len(both), "ours / rival": ratio(own, theirs), "of the sums": sum(own) / sum(theirs),
+                             "ours ms": 1e3 * float(np.median(own)), "rival ms": 1e3 * float(np.median(theirs))})
+    return rows
+
+
+def hybrid_rows(scores: Sequence[Scores]) -> list[dict]:
+    """The system beside its two paths, by group."""
+    rows = []
+    for name, group in grouped(scores).items():
+        if all("model" in s.sides for s in group):
+            own, regions, model = (figures([s.sides[side].score for s in group])["TEDS-struct"] for side in ("ours", "regions", "model"))
+            rows.append({"name": name, "n": len(group), "ours": own, "regions": regions, "model": model, "below": max(regions, model) - own})
     return rows
 
 
 def headline(scores: Sequence[Scores]) -> dict | None:
-    """The figures of the gallery: our side on the ruled styles, in per cent."""
-    ruled = [s.sides["ours"].score for s in scores if s.style in RULED]
+    """The figures of the gallery (see the package's first lines), in per cent."""
+    groups = grouped(scores)
+    ruled = groups.get("ruled: " + " + ".join(RULED))
     if not ruled:
         return None
-    row = figures(ruled)
-    return {"teds_struct": round(row["TEDS-struct"], 2), "struct100": round(row["struct100"], 1), "n": len(ruled)}
+    found = _pair(ruled, "ours", "")
+    for prefix, name, side in (("system_", "all", "ours"), ("open_", "all others", "ours"), ("pubtabnet_", "pubtabnet", "ours"), ("icdar2013_", "icdar2013", "ours"),
+                               ("mobile_", "all", "mobile")):
+        found |= _pair(groups.get(name, []), side, prefix)
+    return found
+
+
+def _pair(group: Sequence[Scores], side: str, prefix: str) -> dict:
+    scores = [s.sides[side].score for s in group if side in s.sides]
+    if not scores:
+        return {}
+    row = figures(scores)
+    return {f"{prefix}teds_struct": round(row["TEDS-struct"], 2), f"{prefix}struct100": round(row["struct100"], 1), f"{prefix}n": len(scores)}
