@@ -12,6 +12,10 @@ FOLDER = Path(__file__).resolve().parent
 DIRECTIVES = {"language_level": 3, "binding": True, "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}
 UNIX_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 """No -march: what is built here loads on any processor of its family. A kernel that gains from newer ones takes target_clones in its header."""
+MORE_FLAGS = {"radio": ["-ffp-contract=off"]}
+"""radio promises the bits of its twin."""
+VECTOR_TYPES = {"combining"}
+"""Written with the vector types of GCC and Clang: left to the twin on Windows."""
 
 
 class CannotBuild(Exception):
@@ -26,6 +30,8 @@ def build(target: Path = FOLDER, force: bool = False) -> list[Path]:
     suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
     made = []
     for source in sorted(FOLDER.glob("*.pyx")):
+        if os.name == "nt" and source.stem in VECTOR_TYPES:
+            continue
         finished = target / (source.stem + suffix)
         if force or not _fresh(finished, source):
             _require()
@@ -36,8 +42,9 @@ def build(target: Path = FOLDER, force: bool = False) -> list[Path]:
 
 
 def _fresh(finished: Path, source: Path) -> bool:
-    """Whether the compiled file is newer than its source, the headers and this file."""
-    sources = [source, Path(__file__), *FOLDER.glob("*.h")]
+    """Whether the compiled file is newer than its source, the headers it names or that bear its name, and this file."""
+    text = source.read_text("utf8")
+    sources = [source, Path(__file__), *(path for path in FOLDER.glob("*.h") if path.name in text or path.stem.startswith(source.stem))]
     return finished.exists() and finished.stat().st_mtime >= max(path.stat().st_mtime for path in sources)
 
 
@@ -63,7 +70,7 @@ def _compile(source: Path, place: Path) -> Path:
     from setuptools.command.build_ext import build_ext
 
     name = f"{FOLDER.name}.{source.stem}"
-    flags = ["/O2"] if os.name == "nt" else UNIX_FLAGS
+    flags = ["/O2"] if os.name == "nt" else UNIX_FLAGS + MORE_FLAGS.get(source.stem, [])
     extension = Extension(name, [os.path.relpath(source, FOLDER.parent)], include_dirs=[str(FOLDER)], extra_compile_args=flags)
     here = Path.cwd()
     os.chdir(FOLDER.parent)                    # Cython names the package, and the .c file, after the path it is given

@@ -4,7 +4,8 @@ import numpy as np
 
 KERNELS = {
     "labelling": ("label_regions", "label_regions_bfs"), "rule_runs": ("edge_runs", "long_runs"), "tree_distance": ("rename_costs", "tree_distance"),
-    "combining": ("combine_iq", "combine_planes")}
+    "combining": ("combine_iq", "combine_planes"),
+    "radio": ("demap_planes", "demap_planes_int8", "add_llrs", "bfp_pack", "bfp_unpack", "bfp_planes")}
 """Compiled module -> the kernels it holds."""
 
 
@@ -255,7 +256,7 @@ def _paint(picture, row, start, end):
     picture[np.repeat(row, count), columns] = 1
 
 
-DOUBTFUL = 1e4
+DOUBTFUL = 48
 """A group whose trace(G) times the greatest diagonal entry of inv(G) exceeds this counts as ill-conditioned (between cond / layers and cond * layers)."""
 
 
@@ -320,3 +321,105 @@ def combine_planes(y, h, noise_var, groups, out_symbols, out_sinr):
 def _complex_lanes(planes):
     """complex128[..., 16] from planes float32[..., 2, 16]."""
     return planes[..., 0, :] + 1j * planes[..., 1, :].astype(np.float64)
+
+
+def demap_planes(x, sinr, bits, out_llrs):
+    """Max-log LLRs ln P(bit = 0) / P(bit = 1) of Gray QAM (3GPP TS 38.211, 5.1.3 to 5.1.6), exact, by folding each axis.
+
+    x float32[symbols, blocks, span, layers, 2, 16] of unit power, sinr float32[blocks, layers, 16] (linear), bits 2, 4, 6 or 8 a symbol;
+    out_llrs float32[symbols, blocks, span, layers, bits, 16]. Raises ValueError where the shapes do not fit or for other bits.
+    """
+    _check_demap(x, sinr, bits, out_llrs)
+    amplitude = np.sqrt(1.5 / (2 ** bits - 1))                               # the least of an axis: odd multiples of it are its points
+    gain = (np.float32(4 * amplitude) * sinr)[None, :, None, :, None, :]
+    value = x
+    for bit in range(bits // 2):
+        half = 2 ** (bits // 2 - 1 - bit)
+        size = np.abs(value)
+        slope = size.copy()
+        for m in range(1, half):
+            slope += np.maximum(size - np.float32(2 * m * amplitude), 0)     # the nearest point of the other bit falls behind by one more
+        out_llrs[..., 2 * bit:2 * bit + 2, :] = gain * np.where(value < 0, -slope, slope)
+        value = np.float32(half // 2 * 2 * amplitude) - size                 # fold in the middle of the points that are left
+
+
+def _check_demap(x, sinr, bits, out_llrs):
+    if bits not in (2, 4, 6, 8):
+        raise ValueError(f"A symbol has 2, 4, 6 or 8 bits, not {bits}.")
+    if x.shape[4:] != (2, 16) or sinr.shape != (x.shape[1], x.shape[3], 16) or out_llrs.shape != (*x.shape[:4], bits, 16):
+        raise ValueError(f"x is {list(x.shape)}, sinr {list(sinr.shape)}, the output {list(out_llrs.shape)}: they do not fit {bits} bits.")
+
+
+def demap_planes_int8(x, sinr, bits, step, limit, out_llrs):
+    """The same as whole numbers of `step`, rounded to the nearest (halves to even) and held within +-limit, limit 1 to 127; out_llrs int8."""
+    _check_demap(x, sinr, bits, out_llrs)
+    _check_limit(limit)
+    llrs = np.empty(out_llrs.shape, np.float32)
+    demap_planes(x, sinr, bits, llrs)
+    out_llrs[...] = np.rint(np.clip(llrs * np.float32(1 / np.float64(np.float32(step))), -limit, limit))
+
+
+def _check_limit(limit):
+    if not 1 <= limit <= 127:
+        raise ValueError(f"limit is 1 to 127, not {limit}.")
+
+
+def add_llrs(one, other, limit, out):
+    """one + other, held within +-limit (1 to 127), into out; int8[n] each, out may be one of them. Raises ValueError where the lengths differ."""
+    if not len(one) == len(other) == len(out):
+        raise ValueError(f"There are {len(one)} and {len(other)} LLRs for {len(out)} places.")
+    _check_limit(limit)
+    out[...] = np.clip(one.astype(np.int16) + other, -limit, limit)
+
+
+def bfp_pack(values, bits, out):
+    """Block floating point of resource blocks: values int16[n, 24] (I, Q of 12 subcarriers) -> out uint8[n, 1 + 3 bits], bits 2 to 16.
+
+    The first byte is the least exponent with which all 24 fit into `bits` bits after an arithmetic shift right (O-RAN.WG4.CUS annex A.1: udCompParam, exponent
+    in its lower four bits), then the mantissas, most significant bit first. Raises ValueError where the shapes do not fit.
+    """
+    _check_bfp(values.shape, out.shape, bits)
+    seen = np.bitwise_or.reduce(values ^ (values >> 15), axis=1)             # as many bits as the largest magnitude, -2^n counting as 2^n - 1
+    exponent = np.maximum(np.frexp(seen.astype(np.float64))[1] + 1 - bits, 0)
+    mantissas = (values >> exponent[:, None].astype(np.int16)).astype(np.uint16)
+    ones = (mantissas[:, :, None] >> np.arange(bits - 1, -1, -1, dtype=np.uint16)) & 1
+    out[:, 0] = exponent
+    out[:, 1:] = np.packbits(ones.astype(np.uint8).reshape(len(values), -1), axis=1)
+
+
+def bfp_unpack(packed, bits, out):
+    """The way back: out int16[n, 24] = mantissa 2^exponent of packed uint8[n, 1 + 3 bits]; held within int16 where the exponent is none that packing makes."""
+    _check_bfp(out.shape, packed.shape, bits)
+    out[...] = np.clip(_mantissas(packed, bits) << (packed[:, :1] & 15).astype(np.int32), -32768, 32767)
+
+
+def _mantissas(packed, bits):
+    """int32[n, 24], signed."""
+    ones = np.unpackbits(packed[:, 1:], axis=1).reshape(len(packed), 24, bits)
+    return ones[:, :, 1:] @ (1 << np.arange(bits - 2, -1, -1, dtype=np.int32)) - (ones[:, :, 0].astype(np.int32) << (bits - 1))
+
+
+def _check_bfp(values, packed, bits):
+    if not 2 <= bits <= 16:
+        raise ValueError(f"A mantissa has 2 to 16 bits, not {bits}.")
+    if values[0] != packed[0] or values[1] != 24 or packed[1] != 1 + 3 * bits:
+        raise ValueError(f"The values are {values[0]} x {values[1]}, the packed ones {packed[0]} x {packed[1]}: {bits} bits want 24 and {1 + 3 * bits} in a row.")
+
+
+def bfp_planes(packed, bits, scale, out):
+    """Packed resource blocks straight into blocked planes, times `scale`: what combine_planes takes.
+
+    packed uint8[symbols, ant, prbs, 1 + 3 bits]; out float32[symbols, blocks, span, ant, 2, 16] with 12 prbs = groups x span subcarriers in ceil(groups / 16) blocks;
+    lanes beyond the last group repeat it. Raises ValueError where the shapes do not fit.
+    """
+    (symbols, antennas, prbs, width), (_, blocks, span) = packed.shape, out.shape[:3]
+    _check_bfp((prbs, 24), (prbs, width), bits)
+    groups = 12 * prbs // span if span else 0
+    if not groups or groups * span != 12 * prbs or blocks != -(-groups // 16) or out.shape != (symbols, blocks, span, antennas, 2, 16):
+        raise ValueError(f"{symbols} x {antennas} x {prbs} resource blocks do not fit planes of {out.shape[0]} symbols, {blocks} blocks, {span} subcarriers a group "
+                         f"and {out.shape[3]} antennas.")
+    flat = packed.reshape(-1, width)
+    weight = np.float32(scale) * (1 << (flat[:, :1] & 15).astype(np.int32)).astype(np.float32)
+    values = (_mantissas(flat, bits).astype(np.float32) * weight).reshape(symbols, antennas, groups, span, 2)
+    lanes = values[:, :, np.minimum(np.arange(16 * blocks), groups - 1)].reshape(symbols, antennas, blocks, 16, span, 2)
+    out[...] = lanes.transpose(0, 2, 4, 1, 5, 3)
