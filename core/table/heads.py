@@ -24,7 +24,7 @@ OUTER = 3
 
 GAP = 0.5
 """A line of pixels from this probability on lies between bands."""
-JOINED = 0.8
+JOINED = 0.65
 """A separator across which the merge head joins places with this mean probability is none."""
 
 
