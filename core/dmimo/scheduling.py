@@ -16,7 +16,7 @@ import numpy as np
 
 from core.dmimo.scenario import Scenario
 from core.dmimo.walk import Walk, walk
-from core.errors import ConfigError
+from core.errors import ConfigError, LimitError
 from core.exhibit import Progress, silent
 from core.ran.mutual_information import CODE_RATES
 
@@ -26,6 +26,10 @@ HYSTERESIS_DB = 3.0
 FAIRNESS_STEPS = 25
 """Steps over which proportional fairness remembers what a user got."""
 LEAST_RATE = 1e-3
+NEAREST = 6
+"""Joint selection looks at so many TRPs of a user, the ones that hear it best."""
+MOST_USERS, MOST_TRPS = 16, 12
+"""A larger group is not scheduled: a walk of it would take minutes."""
 MOST_CORRELATION = 0.5
 """Pairing by orthogonality leaves out users whose channels share more than this part of their power."""
 
@@ -37,16 +41,12 @@ def select_trps(gain_db: np.ndarray, size: int = CLUSTER_SIZE, window_db: float 
 
     gain_db  [T, M, K], without fast fading;  returns bool [T, M, K], at least one TRP per user
     """
-    found = np.zeros(gain_db.shape, bool)
-    for k in range(gain_db.shape[2]):
-        now = np.zeros(gain_db.shape[1], bool)
-        for t, gain in enumerate(gain_db[:, :, k]):
-            favoured = gain + np.where(now, hysteresis_db, 0.0)
-            ranked = np.argsort(-favoured, kind="stable")[:size]
-            now = np.zeros(len(gain), bool)
-            now[ranked[favoured[ranked] >= gain.max() - window_db]] = True
-            now[ranked[0]] = True
-            found[t, :, k] = now
+    found, now = np.zeros(gain_db.shape, bool), np.zeros(gain_db.shape[1:], bool)
+    for t, gain in enumerate(gain_db):
+        favoured = gain + np.where(now, hysteresis_db, 0.0)
+        rank = (-favoured).argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+        now = (rank == 0) | (rank < size) & (favoured >= gain.max(axis=0) - window_db)
+        found[t] = now
     return found
 
 
@@ -133,12 +133,22 @@ def two_stage(subband: Subband) -> np.ndarray:
 
 
 def joint(subband: Subband) -> np.ndarray:
-    """Users and their TRPs are chosen together: every user with every set of TRPs that have room, for each largest size of a set; the best of those."""
-    trps, users = subband.allowed.shape
-    sets = np.array([np.isin(np.arange(trps), chosen) for size in range(1, subband.cluster_size + 1) for chosen in combinations(range(trps), size)])
-    sizes, everything = sets.sum(axis=1), np.ones((trps, users), bool)
-    return _best(subband, [_extended(subband, _greedy(subband, np.tile(sets[sizes <= size], (users, 1, 1)), whole=True), everything)
-                           for size in range(1, min(subband.cluster_size, trps) + 1)])
+    """Users and their TRPs are chosen together: every user with every set (of the TRPs that hear it best) that has room, for each largest size of a set;
+    the best of those."""
+    sets = _sets(np.einsum("mkk->mk", subband.gram).real, subband.cluster_size)
+    everything = np.ones(subband.allowed.shape, bool)
+    return _best(subband, [_extended(subband, _greedy(subband, sets[:, sets[0].sum(axis=1) <= size], whole=True), everything)
+                           for size in range(1, min(subband.cluster_size, len(everything)) + 1)])
+
+
+def _sets(power: np.ndarray, size: int) -> np.ndarray:
+    """Every set of at most `size` of the TRPs that hear a user best, bool [K, sets, M]; power [M, K]."""
+    strongest = (-power).argsort(axis=0, kind="stable")[:NEAREST]                        # [n, K]
+    chosen = [c for many in range(1, size + 1) for c in combinations(range(len(strongest)), many)]
+    found = np.zeros((power.shape[1], len(chosen), len(power)), bool)
+    for n, places in enumerate(chosen):
+        found[np.arange(power.shape[1])[:, None], n, strongest[list(places)].T] = True
+    return found
 
 
 def _best(subband: Subband, found: list[np.ndarray]) -> np.ndarray:
@@ -283,11 +293,13 @@ def schedule(walk: Walk, scheduler: str, clusters: np.ndarray, cluster_size: int
 
     clusters  bool [T, M, K] of `select_trps`; single_cell takes its own from the gains
     """
+    steps, subbands, trps, users, _ = walk.gram.shape
     if scheduler not in SCHEDULERS:
         raise ConfigError(f"There is no scheduler {scheduler!r}. There are: {', '.join(SCHEDULERS)}.")
+    if users > MOST_USERS or trps > MOST_TRPS:
+        raise LimitError(f"A group of {trps} TRPs and {users} users is more than the {MOST_TRPS} and {MOST_USERS} that are scheduled here. Take some out.")
     if scheduler == "single_cell":
         clusters = select_trps(walk.gain_db, 1)
-    steps, subbands, trps, users, _ = walk.gram.shape
     most, tally = walk.qam_bits * max(CODE_RATES), Tally()
     rates, taking = np.zeros((steps, users)), np.zeros((steps, subbands, trps, users), bool)
     served, turn = np.full(users, 0.1), 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.dmimo.combining import mmse_weights
 from core.dmimo.scheduling import SCHEDULERS, Subband, compare, exhaustive_evaluations, schedule, select_trps, summary, trp_changes
 from core.dmimo.walk import walk
-from core.errors import ConfigError
+from core.errors import ConfigError, LimitError
 from tests.core.dmimo.walks import hall
 
 
@@ -153,3 +153,11 @@ def test_pairing_beats_one_user_at_a_time_and_a_group_beats_single_cells_where_u
 def test_an_unknown_scheduler_is_a_sentence(way):
     with pytest.raises(ConfigError, match="There is no scheduler 'best'. There are: joint, two_stage"):
         schedule(way, "best", select_trps(way.gain_db))
+
+
+def test_a_group_that_takes_minutes_is_refused():
+    large = walk(hall(users=16, antennas=8), steps=1, subbands=1)
+    assert schedule(large, "orthogonal", select_trps(large.gain_db)).rates.any()
+    many = walk(hall(users=18, antennas=8), steps=1, subbands=1)
+    with pytest.raises(LimitError, match="4 TRPs and 18 users is more than the 12 and 16"):
+        schedule(many, "two_stage", select_trps(many.gain_db))
