@@ -33,13 +33,13 @@ def cut(rgb: np.ndarray, box: Box) -> CellInk:
     crop = np.ascontiguousarray(rgb[max(0, y0):max(0, y1), max(0, x0):max(0, x1)])
     if min(crop.shape[:2]) < 3:
         return CellInk(np.full((3, 3), 255, np.uint8), np.zeros((3, 3), bool), ())
-    grey, ink = _ink(crop)
+    grey, ink = ink_of(crop)
     top, bottom, left, right = _trim(ink)
     grey, ink = grey[top:bottom, left:right], ink[top:bottom, left:right]
     return CellInk(grey, ink, runs(ink.any(axis=1)) if ink.any() else ())
 
 
-def _ink(crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ink_of(crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """uint8[h, w, 3] -> (grey with dark ink, ink mask). The ground is the median colour; ink is what differs from it."""
     import cv2
 

@@ -27,6 +27,13 @@ DECODED_CELLS = 2000
 """The decoder writes no more cells than this; beyond, the heads' answer stands alone."""
 UNSEEN = 0.6
 """A cell that only one of the two answers has is as sure as this at most."""
+NEAR_BINS = 2
+"""A place token this many places away means the same gap."""
+FIT, HEADS_FIT, FIT_FLOOR = (0.97, 0.52, 1.04), (0.97, 0.9), 1e-4
+"""Logistic fits of "the structure is exact" on 300 drawings of held-out tables: constant, log probability, agreement; for the heads alone without."""
+LEAST_TOKEN_CONFIDENCE = 0.7
+"""Below this mean probability per token a picture is taken for something else than a table."""
+TOO_LARGE = f"The table has more than {DECODED_CELLS:,} places, more than the decoder writes; the structure is that of the separator and merge heads alone."
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class ModelReading:
     """What the model read.
 
     table       structure with boxes in pixels of the picture and a confidence per cell; None where it abstains, and `reason` says why
-    confidence  of the whole table, 0 to 1
+    confidence  of the whole table, 0 to 1: about the share of held-out drawings with the same signs that were read exactly
     taken       "heads" or "decoder": whose answer the table is
     agree       whether both gave the same structure; None where only one was asked
     heads       answer of the separator and merge heads, separators in net input pixels
@@ -42,6 +49,7 @@ class ModelReading:
     ys, xs      separators of `table` in net input pixels: all [rows + 1], [cols + 1]
     size        [height, width] of the net's input
     to_picture  float64 [2, 3]: net input pixels -> picture pixels
+    rows, cols  the same separators in pixels of the straightened picture
     straight, straight_to_picture  [height, width] of the straightened picture; float64 [2, 3]: its pixels -> picture pixels
     seconds     deskew, encoder, heads, decode
     version     weight file and the beginning of its sha256
@@ -56,6 +64,8 @@ class ModelReading:
     decoding: "Decoding | None"
     ys: np.ndarray
     xs: np.ndarray
+    rows: np.ndarray
+    cols: np.ndarray
     size: tuple[int, int]
     to_picture: np.ndarray
     straight: tuple[int, int]
@@ -68,14 +78,37 @@ class ModelReading:
 
 @dataclass(frozen=True)
 class Look:
-    """One pass of a net over a straight picture: the heads' answer with its scores, and the decoder's tokens if it has one."""
+    """One pass of a net over a straight picture: the heads' answer with its scores, and what the decoder makes of it if the net has one.
+
+    places    float [rows, cols]: probability of each token of the heads' answer in the merge head; None where only the least is known
+    decoding  the decoder's own tokens
+    likely    float [tokens]: the decoder's probability of each token of its own sequence, and of the heads' (places within NEAR_BINS)
+    """
 
     size: tuple[int, int]
     heads: "HeadsAnswer"
-    gaps: tuple[np.ndarray, np.ndarray] | None = None
     places: np.ndarray | None = None
     decoding: "Decoding | None" = None
+    likely: "Likely | None" = None
     seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Likely:
+    """The decoder's probability of each token: of its own sequence, and of the heads'. A place counts as right within NEAR_BINS."""
+
+    own: np.ndarray
+    heads: np.ndarray
+
+    @property
+    def prefers_heads(self) -> bool:
+        """Whether the decoder finds the heads' whole sequence likelier than the one it wrote greedily."""
+        return log_sum(self.heads) > log_sum(self.own)
+
+
+def log_sum(shares: np.ndarray) -> float:
+    """Log probability of a sequence from those of its tokens."""
+    return float(np.log(np.maximum(shares, 1e-6)).sum())
 
 
 # Weights
@@ -138,14 +171,40 @@ def _full_look(grey: np.ndarray, way: str | None, told: Callable[[float, str], N
         encoded = time.perf_counter()
         heads, places = _answer(net, seen)
         answered = time.perf_counter()
-        seconds = {"encoder": encoded - begun, "heads": answered - encoded}
-        decoding = None
+        seconds, decoding, likely = {"encoder": encoded - begun, "heads": answered - encoded}, None, None
         if way and heads.table.rows * heads.table.cols <= DECODED_CELLS:
             told(0.5, "Decoding the table's tokens")
             decoding = decode(net, seen, no_draft if way == "greedy" else by_heads(heads.tokens), max_cells=DECODED_CELLS)
+            likely = Likely(likelihood(net, seen, decoding.tokens), likelihood(net, seen, heads.tokens))
             seconds["decode"] = time.perf_counter() - answered
-    gaps = seen.row_gaps[0].numpy(), seen.col_gaps[0].numpy()
-    return Look(size, heads, gaps, places, decoding, seconds)
+    return Look(size, heads, places, decoding, likely, seconds)
+
+
+def likelihood(net, seen, tokens: Sequence[int]) -> np.ndarray:
+    """float [tokens]: the decoder's probability of each token under the grammar, given those before it; a place counts as right within NEAR_BINS."""
+    import torch
+
+    from core.table.heads import BIN
+    from core.table.model import context_row
+    from core.table.tokens import START, Grammar
+
+    state = Grammar(seen.row_gaps.shape[1] // BIN, seen.col_gaps.shape[1] // BIN)
+    rows, masks, wanted, last = [], [], [], START
+    for token in tokens:
+        rows.append(context_row(last, state.context()))
+        masks.append(state.mask())
+        wanted.append(state.index_of(token))
+        state.push(token)
+        last = token
+    memory = net.decoder.start(seen)
+    scores = net.decoder.tokens(net.decoder(torch.tensor([rows]), memory), memory)[0].numpy()
+    scores = np.where(np.array(masks), scores, -np.inf)
+    shares = np.exp(scores - scores.max(1, keepdims=True))
+    shares /= shares.sum(1, keepdims=True)
+    near = np.abs(np.arange(shares.shape[1]) - np.array(wanted)[:, None]) <= np.where(np.array(wanted) < 5, 0, NEAR_BINS)[:, None]
+    first_col = 5 + state.height  # row places and column places stand side by side: what is near must be of one axis
+    side = np.digitize(np.arange(shares.shape[1]), [5, first_col])
+    return (shares * (near & (side == side[np.array(wanted)][:, None]))).sum(1)
 
 
 def _answer(net, seen) -> tuple["HeadsAnswer", np.ndarray]:
@@ -204,14 +263,53 @@ def _reading(seen: Look, straight: np.ndarray, to_rgb: np.ndarray, skew: float, 
     heads = seen.heads
     layout = seen.decoding.layout() if seen.decoding else None
     agree = None if layout is None else layout.table == heads.table
-    taken = "heads" if layout is None or agree else "decoder"
+    taken = "heads" if agree or layout is None or seen.likely.prefers_heads else "decoder"
     structure, ys, xs = (heads.table, heads.ys, heads.xs) if taken == "heads" else (layout.table, *decoded_places(layout, heads, seen.size))
     down, across = straight.shape[0] / seen.size[0], straight.shape[1] / seen.size[1]
-    sure = _cell_confidence(structure, seen, agree)
-    table = carried(_boxed(structure, ys * down, xs * across, sure), to_rgb)
-    confidence = float(min(sure))
-    return ModelReading(table, "", round(confidence, 4), taken, agree, heads, seen.decoding, ys, xs, seen.size, to_rgb @ _grown(across, down),
-                        straight.shape[:2], to_rgb, skew, seen.seconds, version)
+    confidence, reason = confidence_of(seen, agree), why_not(structure, seen)
+    table = None if reason else carried(_boxed(structure, ys * down, xs * across, _cell_confidence(structure, seen, taken)), to_rgb)
+    notes = (TOO_LARGE,) if table is not None and layout is None and seen.places is not None else ()
+    return ModelReading(table, reason, round(confidence, 4), taken, agree, heads, seen.decoding, ys, xs, ys * down, xs * across, seen.size,
+                        to_rgb @ _grown(across, down), straight.shape[:2], to_rgb, skew, seen.seconds, version, notes)
+
+
+def confidence_of(seen: Look, agree: bool | None) -> float:
+    """Share of held-out drawings with the same signs whose whole structure was read exactly: a logistic fit, see `core.table.system`.
+
+    The signs are the decoder's probability of the table that was taken, and whether the heads say the same; for the heads alone their least sure place.
+    """
+    if seen.likely is None:
+        return _logistic(HEADS_FIT[0] + HEADS_FIT[1] * np.log(seen.heads.confidence + FIT_FLOOR))
+    best = max(log_sum(seen.likely.own), log_sum(seen.likely.heads))
+    return _logistic(FIT[0] + FIT[1] * np.log(np.exp(best) + FIT_FLOOR) + FIT[2] * bool(agree))
+
+
+def _logistic(value: float) -> float:
+    return float(1 / (1 + np.exp(-value)))
+
+
+def why_not(table: Table, seen: Look) -> str:
+    """Why what the model found is no table, in one sentence; "" where it is one."""
+    if min(table.rows, table.cols) < 2:
+        return (f"The model found {_count(table.rows, 'row')} and {_count(table.cols, 'column')}, which is no table: "
+                "a table has at least two of each.")
+    mean = token_confidence(seen)
+    if mean < LEAST_TOKEN_CONFIDENCE:
+        return (f"The model is too unsure to call this a table: it gives its tokens {100 * mean:.0f} % on average, and tables get at least "
+                f"{100 * LEAST_TOKEN_CONFIDENCE:.0f} %.")
+    return ""
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def token_confidence(seen: Look) -> float:
+    """Geometric mean of the probabilities of the tokens of what was taken."""
+    if seen.likely is None:
+        return seen.heads.confidence if seen.places is None else float(np.exp(np.log(np.maximum(seen.places, 1e-6)).mean()))
+    taken = seen.likely.heads if seen.likely.prefers_heads else seen.likely.own
+    return float(np.exp(log_sum(taken) / len(taken)))
 
 
 def _grown(across: float, down: float) -> np.ndarray:
@@ -230,14 +328,28 @@ def decoded_places(layout, heads: "HeadsAnswer", size: tuple[int, int]) -> tuple
     return found[0], found[1]
 
 
-def _cell_confidence(table: Table, seen: Look, agree: bool | None) -> list[float]:
-    """Per cell: the least probability of its tokens; no more than UNSEEN where the other answer has no such cell."""
-    if seen.places is None:
-        return [seen.heads.confidence] * len(table.cells)
-    if table == seen.heads.table:
-        return [float(seen.places[c.row:c.row + c.rowspan, c.col:c.col + c.colspan].min()) for c in table.cells]
-    theirs = set(seen.heads.table.cells)
-    return [1.0 if c in theirs else UNSEEN for c in table.cells]
+def _cell_confidence(table: Table, seen: Look, taken: str) -> list[float]:
+    """Per cell the least probability of the tokens that make it: its places, its row, its column; UNSEEN at most where the other answer has no such cell."""
+    if seen.likely is None:
+        known = seen.places if seen.places is not None else np.full((table.rows, table.cols), seen.heads.confidence)
+        return [float(known[c.row:c.row + c.rowspan, c.col:c.col + c.colspan].min()) for c in table.cells]
+    tokens, shares = (seen.heads.tokens, seen.likely.heads) if taken == "heads" else (seen.decoding.tokens, seen.likely.own)
+    rows, cols, places = token_shares(tokens, shares, table)
+    other = set((seen.decoding.layout() if taken == "heads" else seen.heads).table.cells)
+    found = []
+    for c in table.cells:
+        sure = min(places[c.row:c.row + c.rowspan, c.col:c.col + c.colspan].min(), rows[c.row], cols[c.col])
+        found.append(float(sure if c in other else min(sure, UNSEEN)))
+    return found
+
+
+def token_shares(tokens: Sequence[int], shares: np.ndarray, table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities of the row tokens [rows], the column tokens [cols] and the place tokens [rows, cols] of a sequence."""
+    from core.table.tokens import COL, ROW
+
+    kinds = np.array(tokens[:-1])
+    rows, cols = shares[:-1][(kinds >= ROW) & (kinds < COL)], shares[:-1][kinds >= COL]
+    return rows, cols, shares[:-1][kinds < 4].reshape(table.rows, table.cols)
 
 
 def _boxed(table: Table, ys: np.ndarray, xs: np.ndarray, sure: Sequence[float]) -> Table:

@@ -113,7 +113,7 @@ def recognise(picture: Picture, config: TableConfig = TableConfig(), progress: P
     table, notes, seconds, models = found.table, [*picture.notes, *found.notes], dict(found.seconds), dict(found.models)
     if table is not None and reader.name != "none":
         begun = time.perf_counter()
-        rgb, boxes = upright(found.rgb, crops(found), found.to_rgb, found.straight)
+        rgb, boxes = crops(found)
         table, more = read_cells(rgb, table, boxes, reader, part(progress, STRUCTURE_SHARE, 1.0))
         seconds["ocr"] = time.perf_counter() - begun
         notes, models = notes + more, models | {reader.name: reader.version}
@@ -179,9 +179,14 @@ def _straight(taken: "RegionReading | ModelReading") -> tuple[np.ndarray, tuple[
     return taken.to_input, taken.binary.shape[:2]
 
 
-def crops(found: Structure) -> list[Box]:
-    """Where to cut each cell of the table for the reader."""
-    return insides(found.table, found.reading) if found.choice.taken == REGIONS else [c.box for c in found.table.cells]
+def crops(found: Structure) -> tuple[np.ndarray, list[Box]]:
+    """The straightened picture uint8 [H, W, 3] and where to cut each cell of the table for the reader: the regions, or the model's cells about their words."""
+    if found.choice.taken == REGIONS:
+        return upright(found.rgb, insides(found.table, found.reading), found.to_rgb, found.straight)
+    from core.table.placing import crops_of
+
+    rgb, _ = upright(found.rgb, [], found.to_rgb, found.straight)
+    return rgb, crops_of(rgb, found.table, found.model.rows, found.model.cols)
 
 
 def part(progress: Progress, begin: float, end: float) -> Progress:
