@@ -94,7 +94,7 @@ def configure(config_class: type, settings: Mapping[str, object]):
         if meta.get("choices") and value not in meta["choices"]:
             _fail(name, value, " or ".join(map(str, meta["choices"])))
         low, high = meta.get("low"), meta.get("high")
-        if (low is not None and value < low) or (high is not None and value > high):
+        if (low is not None and not value >= low) or (high is not None and not value <= high):  # so written, nan is refused too
             _fail(name, value, f"{low} to {high}")
         values[name] = value
     return config_class(**values)

@@ -132,7 +132,7 @@ def against_paper_figure(this: Story, mode: str, px: int) -> tuple[go.Figure, st
             stated.append(PAPER[key][scheme])
     bars(fig, names, values, [""] * len(names), roles, values, values)
     fig.add_scatter(x=[100 * number for number, _ in stated], y=names, mode="markers", hoverinfo="skip", cliponaxis=False,
-                    marker=dict(symbol="diamond-open", size=0.8 * px, color=ink["paper"], line=dict(color=ink["paper"], width=2)))
+                    marker=dict(symbol="diamond", size=0.8 * px, color=ink["page"], line=dict(color=ink["paper"], width=2)))
     for name, own, role, (_, text) in zip(names, words, roles, stated):
         place = dict(x=1, xref="paper", y=name, showarrow=False)
         fig.add_annotation(text=own, xanchor="right", xshift=4.4 * px, font=dict(color=ink[role], size=px), **place)
@@ -190,8 +190,9 @@ def pareto_figure(this: Story, mode: str, px: int) -> tuple[go.Figure, str]:
         role = ROLES[scheme]
         fig.add_scatter(x=[100 * x], y=[100 * y], mode="markers", marker=dict(size=0.8 * px, color=ink[role], symbol="square" if scheme == "iqc" else "circle"),
                         hovertemplate=f"{NAMES[scheme]}: %{{y:.0f}} % on %{{x:.1f}} %<extra></extra>")
-        fig.add_annotation(x=100 * x, y=100 * y, text=f"<b>{NAMES[scheme]}</b>", showarrow=False, xanchor="right" if scheme == "iqc" else "left",
-                           xshift=(-0.7 if scheme == "iqc" else 0.7 + 3 * (shifts[scheme] > 0.3)) * px, yshift=shifts[scheme] * px, font=dict(color=ink["muted" if role == "rest" else role], size=0.9 * px))
+        away = (-1.2 if scheme == "iqc" else 1.2 + 3 * (shifts[scheme] > 0.3)) * px
+        fig.add_annotation(x=100 * x, y=100 * y, text=f"<b>{NAMES[scheme]}</b>", ax=away, ay=-shifts[scheme] * px, xanchor="right" if scheme == "iqc" else "left",
+                           arrowhead=0, arrowwidth=1, arrowcolor=ink["axis"], font=dict(color=ink["muted" if role == "rest" else role], size=0.9 * px))
         said.append(f"{NAMES[scheme]} {percent(y)} on {percent(x, 1)}")
     for scheme, (number, _) in PAPER["throughput_ratio"].items():
         fig.add_scatter(x=[100 * PAPER["fronthaul_ratio"][scheme][0]], y=[100 * number], mode="markers", hovertemplate=f"paper, {NAMES[scheme]}<extra></extra>",

@@ -55,11 +55,11 @@ def adaptation_figure(this, mode: str, px: int) -> tuple[go.Figure, str]:
     found = this.trace["adaptation"]["rows"]
     names, roles = zip(*(ADAPTERS.get(r["adapter"], (r["adapter"], "rest")) for r in found))
     values = [100 * (r["throughput_ratio"] or 0) for r in found]
-    words = [f"<b>{v:.0f} %</b>  {percent(r['bler'])} of blocks lost" + (f", {percent(r['ratio_after_change'])} after a change" if r["ratio_after_change"] is not None else "")
+    words = [f"<b>{v:.0f} %</b>  {percent(r['bler'])} of blocks lost" + (f", {percent(r['ratio_after_change'])} after a change" if r["ratio_after_change"] is not None and r["adapter"] != "genie" else "")
              for v, r in zip(values, found)]
     fig = figure(mode, px)
     bars(fig, list(names), values, words, list(roles), values, values)
-    fig.update_xaxes(title_text="throughput, % of an adapter that knows the SINR", ticksuffix=" %", range=[0, 190], tickvals=[0, 25, 50, 75, 100])
+    fig.update_xaxes(title_text="throughput, % of an adapter that knows the SINR", ticksuffix=" %", range=[0, 200], tickvals=[0, 25, 50, 75, 100])
     fig.update_layout(margin=dict(l=0, r=px, t=0.5 * px, b=0))
     return fig, "Throughput of an adapter that knows the SINR: " + ", ".join(f"{n} {v:.0f} %" for n, v in zip(names, values)) + "."
 
