@@ -27,12 +27,13 @@ class Channel:
     noise_var: np.ndarray
 
 
-def draw(scenario: Scenario, snr_db: float, blocks: int, rng: np.random.Generator) -> Channel:
+def draw(scenario: Scenario, snr_db: float, blocks: int, rng: np.random.Generator, middle: np.ndarray | None = None) -> Channel:
     """A new drop: places, shadowing, fading on `blocks` resource blocks spread over the band, DMRS noise.
 
     snr_db  mean SNR per antenna at the TRP that hears a UE best: every UE is power-controlled to it
+    middle  as in `place_ues`
     """
-    places = place_ues(scenario, rng)
+    places = place_ues(scenario, rng, middle)
     radio, layers = scenario.radio, np.array([ue.layers for ue in scenario.ues])
     power = np.repeat(db_to_linear(snr_db + relative_gain_db(scenario, places, rng)), layers, axis=1)       # [M, L]
     if radio.channel == "iid":
@@ -62,14 +63,15 @@ def estimate(true: np.ndarray, power: np.ndarray, dmrs_symbols: int, rng: np.ran
     return shrink[:, None, :] * (true + noise[0] + 1j * noise[1]), 1.0 + (shrink * error_var).sum(axis=1)
 
 
-def place_ues(scenario: Scenario, rng: np.random.Generator) -> np.ndarray:
+def place_ues(scenario: Scenario, rng: np.random.Generator, middle: np.ndarray | None = None) -> np.ndarray:
     """Places of the UEs in this drop [UEs, 3]: as planned, in a cluster about a random point (normal, sigma = cluster_radius_m), or anywhere.
 
-    Always inside the plan.
+    Always inside the plan. middle: where a cluster's random point lies, as shares of width and depth; None draws it.
     """
     places, size = scenario.ue_xyz_m.copy(), (scenario.width_m, scenario.depth_m)
     if scenario.radio.placement == "clustered":
-        places[:, :2] = rng.uniform(0.0, size) + scenario.radio.cluster_radius_m * rng.standard_normal((len(places), 2))
+        centre = (rng.uniform(size=2) if middle is None else middle) * size
+        places[:, :2] = centre + scenario.radio.cluster_radius_m * rng.standard_normal((len(places), 2))
     elif scenario.radio.placement == "spread":
         places[:, :2] = rng.uniform(0.0, size, (len(places), 2))
     places[:, :2] = np.clip(places[:, :2], 0.0, size)

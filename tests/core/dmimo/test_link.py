@@ -47,6 +47,16 @@ def test_a_seed_says_everything_and_drops_do_not_depend_on_their_number(monkeypa
         assert row["gmi"] == pytest.approx(other["gmi"], rel=1e-6) and row["evm_measured_db"] == pytest.approx(other["evm_measured_db"], rel=1e-9)
 
 
+def test_clusters_cover_the_plan_evenly_and_anew_for_every_seed() -> None:
+    """Every sixteenth of the plan gets its share of 64 drops; fewer drops are the first of many."""
+    middles = link._middles(np.random.SeedSequence(3), 64)
+    counts = np.histogram2d(*middles.T, bins=4, range=((0, 1), (0, 1)))[0]
+    assert 2 <= counts.min() and counts.max() <= 6
+    assert (link._middles(np.random.SeedSequence(3), 10) == middles[:10]).all()
+    firsts = np.array([link._middles(np.random.SeedSequence(seed), 1)[0] for seed in range(400)])
+    assert firsts.mean(axis=0) == pytest.approx([0.5, 0.5], abs=0.06) and firsts.std(axis=0) == pytest.approx(12 ** -0.5, abs=0.03)
+
+
 def test_one_scheme_alone_is_what_it_was_among_all() -> None:
     scenario = small()
     assert simulate_point(scenario, 10.0, 4, 3, ("llrc",))[0] == by_scheme(scenario, 10.0, 4, 3)["llrc"]
@@ -108,7 +118,7 @@ def test_what_cannot_be_run_is_said(drops, schemes, words) -> None:
 
 
 def test_walls_and_places_reach_the_link() -> None:
-    """Two of three radios behind thick walls: what they would have added is missing; a user beside a radio is heard by it alone even without walls."""
+    """Two of three radios behind thick walls: what they would have added is missing; a user beside a radio is heard by it alone without walls."""
     walls = (Wall(15, 0, 15, 20, 60), Wall(0, 15, 20, 15, 60))
     middle, beside = small(ues=(Ue(9, 9),)), small(ues=(Ue(1, 1),))
     walled = dataclasses.replace(middle, walls=walls)
