@@ -81,7 +81,7 @@ def separators_figure(view, stem: str, mode: str, px: int) -> tuple[go.Figure, s
     (left, right), (top, bottom) = ((places[0], places[-1]) for places in (heads["xs"], heads["ys"]))
     lines = (([((left, y), (right, y)) for y in heads["ys"]], "ours", "solid"), ([((x, top), (x, bottom)) for x in heads["xs"]], "second", "dash"))
     for segments, role, dash in lines:
-        ends = [[_mapped(this.model["to_input"], *point) for point in segment] for segment in segments]
+        ends = [[this.upright(*_mapped(this.model["to_input"], *point)) for point in segment] for segment in segments]
         x, y = ([value for a, b in ends for value in (a[i], b[i], None)] for i in (0, 1))
         fig.add_scatter(x=x, y=y, mode="lines", line=dict(color=ink[role], width=px / 8, dash=dash), hoverinfo="skip")
     return fig, f"The separators of {count(len(heads['ys']) - 1, 'row')} and {count(len(heads['xs']) - 1, 'column')} over the picture."

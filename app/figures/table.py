@@ -36,6 +36,22 @@ class Reading:
         return self.trace.get("model")
 
     @property
+    def turn(self) -> int:
+        """Degrees clockwise by which the picture was turned upright before it was read: 0, 90, 180 or 270."""
+        return self.trace.get("rotation_degrees", 0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the picture as it is shown, upright."""
+        size = self.result["image"]["width"], self.result["image"]["height"]
+        return size[::-1] if self.turn in (90, 270) else size
+
+    def upright(self, x: float, y: float) -> tuple[float, float]:
+        """A point of the input picture in the picture as it is shown."""
+        width, height = self.result["image"]["width"], self.result["image"]["height"]
+        return {0: (x, y), 90: (height - y, x), 180: (width - x, height - y), 270: (y, width - x)}[self.turn]
+
+    @property
     def joined(self) -> list[dict]:
         return [c for c in self.cells if c["rowspan"] > 1 or c["colspan"] > 1]
 
@@ -111,30 +127,48 @@ def cells_figure(view, stem: str, mode: str, px: int, marked: set[tuple[int, int
     cells = this.cells if cells is None else cells
     marked = {(c["row"], c["col"]) for c in this.to_check} if marked is None else marked
     for colour, wanted in ((ink["ours"], False), (ink["fault"], True)):
-        _outlines(fig, [c["box"] for c in cells if ((c["row"], c["col"]) in marked) == wanted], this.trace["to_input"], colour, px)
-    _hover_points(fig, cells)
+        _outlines(fig, [around(this, c["box"]) for c in cells if ((c["row"], c["col"]) in marked) == wanted], colour, px)
+    _hover_points(fig, this, cells)
     alt = f"The picture {this.result['image']['name']} with {count(len(cells), 'cell')} outlined, {count(len(marked), 'of them marked', 'of them marked')}."
     return fig, alt
 
 
 def picture_figure(view, this: Reading, mode: str, px: int, tall: float) -> go.Figure:
-    """The picture alone, in its own pixels, to be drawn over; at most `tall` rem high."""
-    width, height = this.result["image"]["width"], this.result["image"]["height"]
+    """The picture alone, upright, in its own pixels, to be drawn over; at most `tall` rem high."""
+    width, height = this.size
     fig = figure(mode, px)
-    fig.add_layout_image(source=data_uri(picture_of(view, this.stem)), xref="x", yref="y", x=0, y=0, sizex=width, sizey=height, sizing="stretch", layer="below")
+    fig.add_layout_image(source=upright_uri(view, this), xref="x", yref="y", x=0, y=0, sizex=width, sizey=height, sizing="stretch", layer="below")
     fig.update_xaxes(range=[0, width], visible=False, constrain="domain")
     fig.update_yaxes(range=[height, 0], visible=False, scaleanchor="x", constrain="domain")
     fig.update_layout(margin=dict(l=0, r=0, t=0, b=0), height=int(min(tall, max(9, 33 * height / width)) * px), hovermode="closest", hoverdistance=60, dragmode="zoom")
     return fig
 
 
-def _outlines(fig: go.Figure, boxes: list[list[float]], to_input: list[list[float]], colour: str, px: int) -> None:
+def upright_uri(view, this: Reading) -> str:
+    """The display picture as a data URI, turned upright where it lay on a side (an SVG around it does the turning)."""
+    uri = data_uri(picture_of(view, this.stem))
+    return "data:image/svg+xml;base64," + base64.b64encode(_turned_svg(uri, this).encode()).decode() if this.turn else uri
+
+
+def _turned_svg(uri: str, this: Reading) -> str:
+    (width, height), (across, down) = this.size, (this.result["image"]["width"], this.result["image"]["height"])
+    (a, b), (c, d), (e, f) = this.upright(1, 0), this.upright(0, 1), this.upright(0, 0)
+    matrix = f"matrix({a - e} {b - f} {c - e} {d - f} {e} {f})"
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
+            f'<image href="{uri}" width="{across}" height="{down}" preserveAspectRatio="none" transform="{matrix}"/></svg>')
+
+
+def around(this: Reading, box: list[float]) -> list[tuple[float, float]]:
+    """The corners of a cell in the picture as it is shown."""
+    return [this.upright(x, y) for x, y in corners(box, this.trace["to_input"])]
+
+
+def _outlines(fig: go.Figure, cells: list[list[tuple[float, float]]], colour: str, px: int) -> None:
     """All cells of one colour as one trace: quadrangles separated by gaps."""
     x, y = [], []
-    for box in boxes:
-        around = corners(box, to_input)
-        x += [*(c[0] for c in around), around[0][0], None]
-        y += [*(c[1] for c in around), around[0][1], None]
+    for quadrangle in cells:
+        x += [*(c[0] for c in quadrangle), quadrangle[0][0], None]
+        y += [*(c[1] for c in quadrangle), quadrangle[0][1], None]
     if x:
         fig.add_scatter(x=x, y=y, mode="lines", fill="toself", fillcolor=tint(colour, 0.10), line=dict(color=colour, width=px / 9), hoverinfo="skip")
 
@@ -153,7 +187,7 @@ def corners(box: list[float], to_input: list[list[float]]) -> list[tuple[float, 
     return [(x + cos * a - sin * b, y + sin * a + cos * b) for a, b in ((-u, -v), (u, -v), (u, v), (-u, v))]
 
 
-def _hover_points(fig: go.Figure, cells: list[dict]) -> None:
+def _hover_points(fig: go.Figure, this: Reading, cells: list[dict]) -> None:
     """Invisible points, several along a long cell, so that the nearest one belongs to the cell under the pointer."""
     x, y, words = [], [], []
     for cell in cells:
@@ -162,8 +196,9 @@ def _hover_points(fig: go.Figure, cells: list[dict]) -> None:
         many = int(min(6, max(1, round(max(wide, tall) / max(1.0, min(wide, tall))))))
         for step in range(many):
             at = (step + 0.5) / many
-            x.append(x0 + wide * (at if wide >= tall else 0.5))
-            y.append(y0 + tall * (at if tall > wide else 0.5))
+            point = this.upright(x0 + wide * (at if wide >= tall else 0.5), y0 + tall * (at if tall > wide else 0.5))
+            x.append(point[0])
+            y.append(point[1])
             words.append(_hover_words(cell))
     fig.add_scatter(x=x, y=y, mode="markers", marker=dict(size=1, opacity=0), text=words, hovertemplate="%{text}<extra></extra>")
 
@@ -352,9 +387,9 @@ def decoded(this: Reading) -> str:
 
 
 def _svg(view, this: Reading) -> str:
-    width, height = this.result["image"]["width"], this.result["image"]["height"]
-    shapes = (" ".join(f"{x:.1f},{y:.1f}" for x, y in corners(c["box"], this.trace["to_input"])) for c in this.cells)
+    width, height = this.size
+    shapes = (" ".join(f"{x:.1f},{y:.1f}" for x, y in around(this, c["box"])) for c in this.cells)
     width_of_line = max(width, height) / 500
     boxes = "".join(f'<polygon points="{points}" fill="none" stroke="{INK["light"]["ours"]}" stroke-width="{width_of_line:.2f}"/>' for points in shapes)
     return (f'<svg viewBox="0 0 {width} {height}" width="{min(width, 900)}" role="img" aria-label="{count(len(this.cells), "cell")} outlined">'
-            f'<image href="{data_uri(picture_of(view, this.stem))}" width="{width}" height="{height}"/>{boxes}</svg>')
+            f'<image href="{upright_uri(view, this)}" width="{width}" height="{height}"/>{boxes}</svg>')

@@ -121,7 +121,7 @@ def _truth(row: Exhibit, view: desk.View, stem: str) -> bytes | None:
     dropped = st.file_uploader("Drop the true table as HTML", ("html", "htm"), key=f"table:truth:{view.id}:{stem}", max_upload_size=TRUTH_MEGABYTES,
                                help="Any page with a <table>: rowspan and colspan count, th counts as td.")
     sample = _sample(row, view)
-    if sample and st.toggle("Use the sample’s own ground truth", key=f"table:own-truth:{view.id}", disabled=dropped is not None):
+    if sample and st.toggle("Use the sample’s own ground truth", value=True, key=f"table:own-truth:{view.id}", disabled=dropped is not None):
         return dropped.getvalue() if dropped else sample.truth_path.read_bytes()
     return dropped.getvalue() if dropped else None
 

@@ -129,6 +129,16 @@ def test_the_stages_of_the_model_say_what_came_out(this):
     assert set(told) <= set(figures.STEPS.values())
 
 
+@pytest.mark.parametrize("degrees, corner", [(0, (0, 0)), (90, (100, 0)), (180, (200, 100)), (270, (0, 200))])
+def test_a_picture_that_lay_on_a_side_is_shown_upright(degrees, corner):
+    lying = figures.Reading("x", {"image": {"width": 200, "height": 100}}, {"rotation_degrees": degrees})
+    assert lying.size == ((100, 200) if degrees in (90, 270) else (200, 100))
+    assert lying.upright(0, 0) == corner
+    turned = [lying.upright(x, y) for x, y in ((0, 0), (200, 0), (200, 100), (0, 100))]
+    assert {(x, y) for x, y in turned} == {(x, y) for x in (0, lying.size[0]) for y in (0, lying.size[1])}
+    assert figures.Reading("x", lying.result, {}).upright(3, 4) == (3, 4)
+
+
 # Against a ground truth
 
 DIFFERENCES = (Difference("text", 3, 1, "a", "b"), Difference("row added", 5, -1, "x", ""), Difference("column missing", -1, 2, "", "y"), Difference("span", 0, 0, "1 x 1", "1 x 2"))

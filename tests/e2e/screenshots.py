@@ -65,7 +65,6 @@ def tokens(page: Page, url: str, name: str, sample: str = "No rules", call: int 
         slider.press("ArrowRight")
     whole(page, name)
     show(page, "Score")
-    page.get_by_text("Use the sample’s own ground truth").click()
     page.get_by_text("TEDS-struct, structure alone").wait_for()
     whole(page, f"{name}-score")
 
