@@ -92,6 +92,8 @@ class Style:
     ragged: int = 0
     section_fill: int | None = None
     bold_sections: bool = False
+    section_align: str = "left"
+    leader: str = "."
 
 
 # Fonts
@@ -171,7 +173,7 @@ def make_style(rng: np.random.Generator) -> Style:
         double=bool(rng.random() < 0.06), dash=int(rng.integers(2, 7)) if rng.random() < 0.07 else 0,
         head_wrap=float(rng.uniform(0.25, 1)) if rng.random() < 0.4 else 1.0, head_valign=str(rng.choice(["middle", "bottom", "top"])),
         even=bool(rng.random() < 0.1), underlined=bool(rng.random() < 0.03),
-        leaders=bool(rng.random() < 0.06),
+        leaders=bool(rng.random() < 0.08), leader=str(rng.choice([".", ".", ". ", "_"])), section_align=str(rng.choice(["left", "left", "center"])),
         indent=int(rng.choice([0, 0, 0, 8, 14])), blank=float(rng.uniform(0.6, 1.6)), ragged=int(rng.choice([0, 0, 0, 2, 4])),
         bold_sections=bool(rng.random() < 0.5),
         section_fill=int(rng.integers(200, 250)) if rng.random() < 0.25 else None)
@@ -412,7 +414,7 @@ def _write(pen: ImageDraw.ImageDraw, cell, block: Block, box: Box, content: Cont
         return None
     head = cell.row < content.head_rows
     number = cell.text[:1].isdigit() or cell.text[:1] in "$€-–(+"
-    align = style.align[2] if head else "left" if cell.col == 0 and content.stub else style.align[1] if number else style.align[0]
+    align = style.align[2] if head else style.section_align if cell.row in content.sections and cell.colspan > 1 else "left" if cell.col == 0 and content.stub else style.align[1] if number else style.align[0]
     high = round(style.size * style.leading)
     x0, y0, x1, y1 = box[0] + style.pad[1] + block.indent, box[1] + style.pad[0], box[2] - style.pad[1], box[3] - style.pad[0]
     y0 += round(high * style.blank) if cell.row in content.parted and cell.rowspan == 1 else 0
@@ -430,7 +432,7 @@ def _write(pen: ImageDraw.ImageDraw, cell, block: Block, box: Box, content: Cont
                 pen.line([(x, min(y + bottom + 1, box[3] - 1)), (x + width, min(y + bottom + 1, box[3] - 1))], fill=ink)
         y += high
     if found and style.leaders and cell.col == 0 and not head and align == "left" and x1 - x - width > 2 * style.size:
-        dots = "." * int((x1 - x - width - 2) / block.face.measure(".")[0])
+        dots = style.leader * int((x1 - x - width - 2) / block.face.measure(style.leader)[0])
         pen.text((x + width + 2, y - high), dots, fill=ink, font=block.face.font)
         found = (*found[:2], max(found[2], x + width + 2 + block.face.measure(dots)[0]), found[3])
     return found and tuple(float(v) for v in found)

@@ -156,6 +156,7 @@ def _made_up(corpus: Corpus, rng: np.random.Generator) -> Content:
     chance = rng.random()
     content = _with_spans(content, rng) if chance < 0.3 else _with_groups(content, rng) if chance < 0.5 else \
         _with_wide(content, rng) if chance < 0.58 else content
+    content = _with_blank_lines(content, rng) if rng.random() < 0.06 else content
     return _with_note(content, corpus, rng) if rng.random() < 0.06 else content
 
 
@@ -197,8 +198,9 @@ def _head(levels: int, cols: int, corpus: Corpus, rng: np.random.Generator) -> l
 
 
 def _with_sections(content: Content, corpus: Corpus, rng: np.random.Generator) -> Content:
-    """Rows that name a group: one cell over all columns, or a first cell and empty ones; sometimes a blank line before them."""
-    table, across, blank = content.table, rng.random() < 0.6, rng.random() < 0.4
+    """Rows that name a group: one cell over all columns or over all but the first, or a first cell and empty ones; sometimes a blank line before them."""
+    table, across, blank = content.table, rng.random() < 0.65, rng.random() < 0.4
+    begin = 1 if across and table.cols > 2 and rng.random() < 0.25 else 0
     body = [r for r in range(content.head_rows, table.rows) if not any(c.row < r < c.row + c.rowspan for c in table.cells)]
     if not body:
         return content
@@ -208,8 +210,8 @@ def _with_sections(content: Content, corpus: Corpus, rng: np.random.Generator) -
     moved = [replace(c, row=c.row + shift[c.row]) for c in table.cells]
     sections = [start + i for i, start in enumerate(starts)]
     for r in sections:
-        spans = [(0, table.cols)] if across else [(k, 1) for k in range(table.cols)]
-        moved += [Cell(r, k, 1, width, title() if k == 0 else "") for k, width in spans]
+        spans = [*[(k, 1) for k in range(begin)], (begin, table.cols - begin)] if across else [(k, 1) for k in range(table.cols)]
+        moved += [Cell(r, k, 1, width, title() if k == begin else "") for k, width in spans]
     return replace(content, table=Table(table.rows + len(starts), table.cols, tuple(moved)), sections=frozenset(sections),
                    parted=frozenset(sections if blank else ()))
 
@@ -272,6 +274,13 @@ def _joined(content: Content, places: Sequence[tuple[int, int, int, int]]) -> Co
             for p in inside:
                 del single[p]
     return replace(content, table=replace(table, cells=tuple([*rest, *single.values(), *joined])))
+
+
+def _with_blank_lines(content: Content, rng: np.random.Generator) -> Content:
+    """A blank line before every third to sixth row: it belongs to no row."""
+    first, step = content.head_rows + int(rng.integers(1, 6)), int(rng.integers(3, 7))
+    inside = {r for c in content.table.cells for r in range(c.row + 1, c.row + c.rowspan)}
+    return replace(content, parted=content.parted | (frozenset(range(first, content.table.rows, step)) - inside))
 
 
 def _with_note(content: Content, corpus: Corpus, rng: np.random.Generator) -> Content:
