@@ -83,19 +83,28 @@ def legal_grid(scores: np.ndarray) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class HeadsAnswer:
-    """What the separator and merge heads say: the structure, its separators in input pixels, and the least sure cell's probability."""
+    """What the separator and merge heads say: the structure, its separators in input pixels, and the least sure cell's probability.
+
+    places  float [rows, cols]: probability of what the table says at each place
+    """
 
     table: Table
     ys: np.ndarray
     xs: np.ndarray
     tokens: tuple[int, ...]
     confidence: float
+    places: np.ndarray
+
+
+def shares_of(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of C L U X at each place. [4, rows, cols]"""
+    shares = np.exp(logits - logits.max(0))
+    return shares / shares.sum(0)
 
 
 def joined_across(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How likely the merge head joins what lies on both sides of each inner separator: mean probabilities [rows - 1], [cols - 1]. logits [4, rows, cols]"""
-    shares = np.exp(logits - logits.max(0))
-    shares /= shares.sum(0)
+    shares = shares_of(logits)
     return (shares[2] + shares[3])[1:].mean(1), (shares[1] + shares[3])[:, 1:].mean(0)
 
 
@@ -112,6 +121,7 @@ def answer_of(row_gaps: np.ndarray, col_gaps: np.ndarray, merge: Callable[[np.nd
     if not all(line.all() for line in kept):
         edges = [places[line] for places, line in zip(edges, kept)]
         logits = merge(*edges)
-    table = table_of(legal_grid(logits))
-    sure = 1 / np.exp(logits - logits.max(0)).sum(0).max()
-    return HeadsAnswer(table, *edges, tuple(to_tokens(table, *(bins(line, size // BIN) for line, size in zip(edges, sizes)))), float(sure))
+    grid, shares = legal_grid(logits), shares_of(logits)
+    table = table_of(grid)
+    tokens = tuple(to_tokens(table, *(bins(line, size // BIN) for line, size in zip(edges, sizes))))
+    return HeadsAnswer(table, *edges, tokens, float(shares.max(0).min()), np.take_along_axis(shares, np.array(grid)[None], 0)[0])

@@ -307,7 +307,7 @@ def _count(number: int, word: str) -> str:
 def token_confidence(seen: Look) -> float:
     """Geometric mean of the probabilities of the tokens of what was taken."""
     if seen.likely is None:
-        return seen.heads.confidence if seen.places is None else float(np.exp(np.log(np.maximum(seen.places, 1e-6)).mean()))
+        return float(np.exp(np.log(np.maximum(seen.heads.places, 1e-6)).mean()))
     taken = seen.likely.heads if seen.likely.prefers_heads else seen.likely.own
     return float(np.exp(log_sum(taken) / len(taken)))
 
@@ -331,7 +331,7 @@ def decoded_places(layout, heads: "HeadsAnswer", size: tuple[int, int]) -> tuple
 def _cell_confidence(table: Table, seen: Look, taken: str) -> list[float]:
     """Per cell the least probability of the tokens that make it: its places, its row, its column; UNSEEN at most where the other answer has no such cell."""
     if seen.likely is None:
-        known = seen.places if seen.places is not None else np.full((table.rows, table.cols), seen.heads.confidence)
+        known = seen.heads.places
         return [float(known[c.row:c.row + c.rowspan, c.col:c.col + c.colspan].min()) for c in table.cells]
     tokens, shares = (seen.heads.tokens, seen.likely.heads) if taken == "heads" else (seen.decoding.tokens, seen.likely.own)
     rows, cols, places = token_shares(tokens, shares, table)

@@ -69,7 +69,8 @@ def test_any_picture_gives_a_legal_table(reader, shape):
         answer = reader.read(grey)
         height, width = reader.size(*shape)
         assert 0 <= answer.ys[0] <= answer.ys[-1] <= height and 0 <= answer.xs[0] <= answer.xs[-1] <= width
-        assert (answer.table.rows, answer.table.cols) == (len(answer.ys) - 1, len(answer.xs) - 1)
+        assert (answer.table.rows, answer.table.cols) == (len(answer.ys) - 1, len(answer.xs) - 1) == answer.places.shape
+        assert 0 <= answer.places.min() <= answer.places.max() <= 1
 
 
 def test_a_missing_and_a_broken_file_are_refused(tmp_path):
