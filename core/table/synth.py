@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import EngineError
 from core.table.synth_content import Content, Corpus, make_content
-from core.table.table import Box, Table
+from core.table.table import Box, Cell, Table
 
 COMMON = ("Liberation", "DejaVu")
 """Font families that most machines with open fonts have: a third of the drawings use them, the others any family found."""
@@ -173,7 +173,8 @@ def make_style(rng: np.random.Generator) -> Style:
         double=bool(rng.random() < 0.06), dash=int(rng.integers(2, 7)) if rng.random() < 0.07 else 0,
         head_wrap=float(rng.uniform(0.25, 1)) if rng.random() < 0.4 else 1.0, head_valign=str(rng.choice(["middle", "bottom", "top"])),
         even=bool(rng.random() < 0.1), underlined=bool(rng.random() < 0.03),
-        leaders=bool(rng.random() < 0.08), leader=str(rng.choice([".", ".", ". ", "_"])), section_align=str(rng.choice(["left", "left", "center"])),
+        leaders=bool(rng.random() < 0.08),
+        leader=str(rng.choice([".", ".", ". ", "_"])), section_align=str(rng.choice(["left", "left", "center"])),
         indent=int(rng.choice([0, 0, 0, 8, 14])), blank=float(rng.uniform(0.6, 1.6)), ragged=int(rng.choice([0, 0, 0, 2, 4])),
         bold_sections=bool(rng.random() < 0.5),
         section_fill=int(rng.integers(200, 250)) if rng.random() < 0.25 else None)
@@ -408,13 +409,22 @@ def _group_rules(canvas: np.ndarray, content: Content, style: Style, r: int, y: 
             canvas[int(y):int(y) + 1, int(xs[c.col]) + style.pad[1]:int(xs[c.col + c.colspan]) - style.pad[1]] = style.rule
 
 
-def _write(pen: ImageDraw.ImageDraw, cell, block: Block, box: Box, content: Content, style: Style) -> Box | None:
+def _alignment(cell: Cell, head: bool, number: bool, content: Content, style: Style) -> str:
+    """left, center or right."""
+    if head:
+        return style.align[2]
+    if cell.row in content.sections and cell.colspan > 1:
+        return style.section_align
+    return "left" if cell.col == 0 and content.stub else style.align[1] if number else style.align[0]
+
+
+def _write(pen: ImageDraw.ImageDraw, cell: Cell, block: Block, box: Box, content: Content, style: Style) -> Box | None:
     """Draw the text of one cell; returns the box of its ink, None for an empty cell."""
     if not block.lines:
         return None
     head = cell.row < content.head_rows
     number = cell.text[:1].isdigit() or cell.text[:1] in "$€-–(+"
-    align = style.align[2] if head else style.section_align if cell.row in content.sections and cell.colspan > 1 else "left" if cell.col == 0 and content.stub else style.align[1] if number else style.align[0]
+    align = _alignment(cell, head, number, content, style)
     high = round(style.size * style.leading)
     x0, y0, x1, y1 = box[0] + style.pad[1] + block.indent, box[1] + style.pad[0], box[2] - style.pad[1], box[3] - style.pad[0]
     y0 += round(high * style.blank) if cell.row in content.parted and cell.rowspan == 1 else 0

@@ -1,4 +1,4 @@
-"""Pictures of tables drawn by a browser: real layout and real letter shapes for a share of the training drawings, made once, stored, drawn from again."""
+"""Tables drawn by a browser: real layout and letter shapes for a share of the training drawings; made once, stored, aged anew at each use."""
 
 import html
 import io
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +72,17 @@ def _css(sheet: str, look: str, content: Content, rng: np.random.Generator) -> s
     align, grey = some("left", "left", "center", "right"), some("#000", "#333", "#777", "#a2a9b1", "#ccc", "#6b8fb5")
     number = some("right", "right", "center", align)
     wide = f"width:{int(rng.integers(500, 1150))}px;" if rng.random() < 0.2 else f"max-width:{int(rng.integers(350, 1150))}px;"
+    margins = " ".join(f"{int(p)}px" for p in rng.integers(0, 14, 4))
     rules = [
-        f"{sheet}{{padding:{' '.join(f'{int(p)}px' for p in rng.integers(0, 14, 4))};width:max-content;background:#fff;color:{some('#000', '#111', '#333', '#202122')}}}",
+        f"{sheet}{{padding:{margins};width:max-content;background:#fff;color:{some('#000', '#111', '#333', '#202122')}}}",
         f"{sheet} table{{border-collapse:collapse;{wide}font:{size}px/{rng.uniform(1.1, 1.6):.2f} '{family}'}}",
-        f"{sheet} td,{sheet} th{{padding:{up}px {across}px;text-align:{align};vertical-align:{some('top', 'middle', 'middle', 'baseline', 'bottom')};"
+        f"{sheet} td,{sheet} th{{padding:{up}px {across}px;text-align:{align};"
+        f"vertical-align:{some('top', 'middle', 'middle', 'baseline', 'bottom')};"
         f"{'white-space:nowrap;' if rng.random() < 0.2 else ''}}}",
-        f"{sheet} td.n{{text-align:{number}}}", f"{sheet} th{{font-weight:{some('bold', 'bold', 'normal')};text-align:{some('center', align)};"
-        f"vertical-align:{some('middle', 'bottom', 'top')}}}",
-        f"{sheet} .first{{text-align:{some('left', 'left', align)}}}", f"{sheet} .sec{{{some('font-weight:bold;', 'font-style:italic;', '')}text-align:left;"
-        f"{some('', '', 'background:#eee;')}}}",
+        f"{sheet} td.n{{text-align:{number}}}",
+        f"{sheet} th{{font-weight:{some('bold', 'bold', 'normal')};text-align:{some('center', align)};vertical-align:{some('middle', 'bottom', 'top')}}}",
+        f"{sheet} .first{{text-align:{some('left', 'left', align)}}}",
+        f"{sheet} .sec{{{some('font-weight:bold;', 'font-style:italic;', '')}text-align:left;{some('', '', 'background:#eee;')}}}",
         f"{sheet} tr.parted td{{padding-top:{int(size * rng.uniform(.6, 1.8))}px}}"]
     return "".join(rules) + _look(sheet, look, grey, rng)
 
@@ -129,17 +132,17 @@ def _html(content: Content, number: int, rng: np.random.Generator) -> str:
 def open_browser() -> Iterator[Any]:
     """One headless Chromium that knows the fonts of VITRINE_FONTS too. Raises EngineError where there is no browser."""
     try:
-        from playwright.sync_api import Error, sync_playwright
+        play_api = import_module("playwright.sync_api")  # a development dependency: only making these drawings needs it
     except ImportError as error:
         raise EngineError("Drawing tables with a browser needs playwright, which is not installed here. Train without --browser.") from error
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
+    with tempfile.TemporaryDirectory() as folder, play_api.sync_playwright() as play:
         config = Path(folder) / "fonts.conf"
         folders = "".join(f"<dir>{html.escape(str(p))}</dir>" for p in font_folders())
         config.write_text(f'<?xml version="1.0"?><fontconfig><include ignore_missing="yes">/etc/fonts/fonts.conf</include>{folders}</fontconfig>', "utf8")
         try:
             browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"],
                                            env={**os.environ, "FONTCONFIG_FILE": str(config)})
-        except Error as error:
+        except play_api.Error as error:
             raise EngineError("No Chromium could be started to draw tables with. Install chromium, or train without --browser.") from error
         try:
             yield browser

@@ -198,7 +198,7 @@ def _head(levels: int, cols: int, corpus: Corpus, rng: np.random.Generator) -> l
 
 
 def _with_sections(content: Content, corpus: Corpus, rng: np.random.Generator) -> Content:
-    """Rows that name a group: one cell over all columns or over all but the first, or a first cell and empty ones; sometimes a blank line before them."""
+    """Rows that name a group: one cell over all columns (or all but the first), or a first cell and empty ones; maybe a blank line before."""
     table, across, blank = content.table, rng.random() < 0.65, rng.random() < 0.4
     begin = 1 if across and table.cols > 2 and rng.random() < 0.25 else 0
     body = [r for r in range(content.head_rows, table.rows) if not any(c.row < r < c.row + c.rowspan for c in table.cells)]

@@ -28,6 +28,7 @@ class Batch:
     grid      int [n, rows, cols]: C L U X, -1 beyond the table
     known     int [n, length, 6]: contexts; wanted [n, length]: indices of the next tokens, -1 beyond the end
     boxes     float [n, length, 4]: ink box before each C in shares of the picture, nan elsewhere
+    seed      for what is drawn by lot during the step
     """
 
     picture: np.ndarray
@@ -37,6 +38,7 @@ class Batch:
     known: np.ndarray
     wanted: np.ndarray
     boxes: np.ndarray
+    seed: int = 0
 
 
 def profile(gaps: np.ndarray, size: int) -> np.ndarray:
@@ -104,7 +106,8 @@ def make_batch(drawings: Sequence[Drawing], size: tuple[int, int], rng: np.rando
         np.stack([_worn(inked(d.picture, size), rng) for d in drawings])[:, None],
         (_profiles([d.row_gaps for d in drawings], drawings, size, 0), _profiles([d.col_gaps for d in drawings], drawings, size, 1)),
         (np.zeros((n, rows + 1), np.float32), np.zeros((n, cols + 1), np.float32)), np.full((n, rows, cols), -1, np.int8),
-        np.zeros((n, length, 6), np.int32), np.full((n, length), -1, np.int32), np.full((n, length, 4), np.nan, np.float32))
+        np.zeros((n, length, 6), np.int32), np.full((n, length), -1, np.int32), np.full((n, length, 4), np.nan, np.float32),
+        int(rng.integers(2**31)))
     for i, (drawing, (tokens, *edges)) in enumerate(zip(drawings, made)):
         for row, places in zip(batch.edges, edges):
             row[i, :len(places)], row[i, len(places):] = places, places[-1]

@@ -71,12 +71,13 @@ def slot_mask(known: Tensor, height: int, width: int) -> Tensor:
 
 
 def losses(net: TableNet, batch: Batch, device: torch.device) -> dict[str, Tensor]:
-    """The four losses of one batch: separators, merge, tokens (nats per token), boxes."""
+    """The four losses of one batch: separators, merge (also over separators that the net makes too many), tokens (nats per token), boxes."""
     picture = torch.from_numpy(batch.picture).to(device, non_blocking=True).float() / 255
     seen = net.encoder(picture.to(memory_format=torch.channels_last))
     wanted = [torch.from_numpy(line).to(device) for line in batch.profiles]
     gaps = sum(F.binary_cross_entropy_with_logits(line, want) for line, want in zip((seen.row_gaps, seen.col_gaps), wanted))
-    cut, grid = overcut(batch, *(line.detach().float().cpu().numpy() for line in (seen.row_gaps, seen.col_gaps)), np.random.default_rng(len(batch.wanted[0])))
+    found = (line.detach().float().cpu().numpy() for line in (seen.row_gaps, seen.col_gaps))
+    cut, grid = overcut(batch, *found, np.random.default_rng(batch.seed))
     grid = torch.from_numpy(grid).to(device).long()
     edges = [torch.from_numpy(line).to(device) for line in cut]
     joined = net.merge(seen, *edges, (grid >= 0).unsqueeze(1).float())
