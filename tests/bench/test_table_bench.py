@@ -100,11 +100,14 @@ def test_speculative_decoding_is_counted_over_all_tokens():
     assert rows[1]["times faster, CPU"].median == pytest.approx(2) and rows[1]["times faster, wall"].median == pytest.approx(2)
 
 
-def test_the_mobile_model_is_held_against_the_decoder():
-    made = [score("grid", same_heads=True, decoder=1.0, heads=1.0, mobile=1.0), score("plain", same_heads=False, decoder=1.0, heads=0.5, mobile=0.5)]
+def test_the_mobile_model_is_held_against_the_whole_model():
+    nan = float("nan")
+    made = [score("grid", same_heads=True, model=1.0, decoder=0.5, heads=1.0, mobile=1.0),
+            score("plain", same_heads=False, model=nan, decoder=1.0, heads=0.5, mobile=0.5)]
     row, = mobile_rows(made)
-    assert (row["n"], row["full"], row["mobile"], row["lost"], row["same"]) == (2, 100.0, 75.0, 25.0, 50.0) and row["times faster"].median == 1
+    assert (row["n"], row["full"], row["mobile"], row["lost"], row["same"]) == (2, 50.0, 75.0, -25.0, 50.0) and row["times faster"].median == 1
     assert {row["side"]: row["median"] for row in latency_rows(made)} == dict.fromkeys(("heads", "decoder", "mobile"), pytest.approx(100))
+    assert mobile_rows([score("grid", ours=1.0, regions=1.0)]) == []
 
 
 def test_error_rate_counts_edits_over_the_truth():

@@ -44,10 +44,10 @@ def latency_rows(scores: Sequence[Scores]) -> list[dict]:
 
 
 def mobile_rows(scores: Sequence[Scores]) -> list[dict]:
-    """The mobile model beside the full one, by set: scores in per cent, points lost, CPU milliseconds."""
+    """The mobile model beside the system's model path, by set: scores in per cent, points lost; CPU milliseconds of the nets."""
     rows = []
-    for name, group in by_set([s for s in scores if s.same_heads is not None]).items():
-        full, mobile = (np.array([s.sides[side].score for s in group]) for side in ("decoder", "mobile"))
+    for name, group in by_set([s for s in scores if {"model", "decoder", "mobile"} <= set(s.sides)]).items():
+        full, mobile = (np.nan_to_num([s.sides[side].score for s in group]) for side in ("model", "mobile"))
         times = [[s.sides[side].seconds for s in group] for side in ("decoder", "mobile")]
         rows.append({"name": name, "n": len(group), "full": 100 * full.mean(), "mobile": 100 * mobile.mean(), "lost": 100 * (full.mean() - mobile.mean()),
                      "full struct100": 100 * (full == 1).mean(), "mobile struct100": 100 * (mobile == 1).mean(), "same": 100 * float(np.mean([s.same_heads for s in group])),

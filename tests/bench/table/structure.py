@@ -22,8 +22,8 @@ NOTES = {
     "speculative": ("Speculative decoding", "fp32, decoding alone on the same encoding, drafts in turn on each picture; identical: pictures on which every draft wrote greedy's "
                     "tokens; times faster: greedy / draft, paired"),
     "latency": ("Structure of one table", "one core, CPU ms; ours: turn, regions, straightening, model, choice (goal: under 500); mobile: the net alone"),
-    "mobile": ("Mobile against full", "CPU ms of the nets alone; full: encoder, heads and decoder with the heads' draft; mobile: encoder and heads in 8 bits; "
-               "same: tables read as the full model's heads read them, %"),
+    "mobile": ("Mobile against full", "full: what the system's model path said; CPU ms of the nets alone, full: encoder, heads and decoder with the heads' draft; "
+               "mobile: encoder and heads in 8 bits; same: tables read as the full model's heads read them, %"),
 }
 
 
