@@ -20,6 +20,7 @@ const count = (number, word) => number.toLocaleString("en-GB") + " " + word + (n
 function drawStage(svgRoot, data) {
   const [width, height] = data.size, rim = Math.max(width, height) * 0.03;
   svgRoot.replaceChildren();
+  svgRoot.setAttribute("aria-label", data.alt);
   svgRoot.setAttribute("viewBox", [-rim, -rim, width + rim * 1.3, height + rim * 1.3].join(" "));
   const clip = svg("clipPath", { id: "frame" }, svgRoot);
   svg("rect", { width, height }, clip);
@@ -170,7 +171,7 @@ class Player {
     this.marked = ended ? [] : this.data.tokens.flatMap((token, i) => token.call === call - 1 && i < tokens ? [this.chips[i], ...this.shapes[i]] : []);
     this.marked.forEach(node => node.classList.add("now"));
     const text = this.find(".text"), last = this.chips[tokens - 1];
-    text.scrollTop = last && !ended ? last.offsetTop - text.offsetTop - text.clientHeight * 0.6 : 0;
+    text.scrollTop = last && !ended ? last.offsetTop - text.offsetTop - text.clientHeight * 0.75 : 0;
   }
 
   tell(tokens, call) {
