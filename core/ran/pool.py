@@ -52,10 +52,9 @@ class Pool(Executor):
     def stop(self, future: Future) -> None:
         """Give a task up at once: it leaves the line, or its worker is ended (and replaced for the next task)."""
         if not future.cancel():
-            with self._lock:
-                worker = self._busy.get(future)
-            if worker is not None:
-                worker.end()
+            with self._lock:                     # held, or the worker might be on the next task by then
+                if future in self._busy:
+                    self._busy[future].end()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks; end the workers when what was asked is done, or at once with cancel_futures."""

@@ -417,8 +417,8 @@ class _Sweep:
         self.ready.append(PointResult(task.point, value, error, seconds, False, task.index))
 
     def _stop(self) -> None:
-        """Take back what is still on its way."""
-        stop = getattr(self.executor, "stop", Future.cancel)
-        for future in self.flying:
-            stop(future)
+        """Take back what is still on its way: first what waits, or it would begin in the place of what is ended."""
+        running = [future for future in self.flying if not future.cancel()]
+        for future in running:
+            getattr(self.executor, "stop", Future.cancel)(future)
         self.flying.clear()

@@ -35,7 +35,7 @@ def cache(tmp_path):
         yield found
 
 
-def until(true, seconds=10.0):
+def until(true, seconds=60.0):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it never became true"
@@ -109,14 +109,12 @@ def test_the_point_of_a_killed_worker_is_tried_once_more_and_then_a_failed_row(p
 
 # ---------------------------------------------------------------- stopping
 
-def test_a_sweep_stops_within_two_seconds_and_its_workers_are_free_again(pool, tmp_path):
+def test_a_sweep_stops_in_the_middle_of_its_points_and_its_workers_are_free_again(pool, tmp_path):
     started = lambda: bool(list(tmp_path.iterdir()))  # noqa: E731
-    results = sweep(f"{WORK}:slow", grid({"x": range(6)}, {"folder": str(tmp_path)}), pool, cancelled=started)
+    results = sweep(f"{WORK}:slow", grid({"x": range(6)}, {"folder": str(tmp_path), "seconds": 3600.0}), pool, cancelled=started)
     with pytest.raises(Cancelled, match="after 0 of 6 points"):
         next(results)
-    begun = time.perf_counter()
-    assert [r.value["a"] for r in sweep(f"{WORK}:echo", grid({"a": [1]}), pool)] == [1]
-    assert time.perf_counter() - begun < 10           # the points of 30 s are not waited for
+    assert [r.value["a"] for r in sweep(f"{WORK}:echo", grid({"a": [1]}), pool)] == [1]     # the points of an hour are not waited for
     assert len(list(tmp_path.iterdir())) <= 2
 
 
@@ -133,16 +131,16 @@ def test_progress_may_stop_a_sweep_and_is_told_the_end(pool):
 
 
 def test_a_sweep_nobody_reads_on_leaves_nothing_behind(pool):
-    results = sweep(f"{WORK}:slow", listed([{"x": 0, "seconds": 0.0}, *({"x": n, "seconds": 30.0} for n in range(1, 5))]), pool)
+    results = sweep(f"{WORK}:slow", listed([{"x": 0, "seconds": 0.0}, *({"x": n, "seconds": 3600.0} for n in range(1, 5))]), pool)
     assert next(results).value == 0
     results.close()
-    assert pool.submit(os.getpid).result(20) > 0
+    assert pool.submit(os.getpid).result(120) > 0
 
 
 def test_a_million_points_are_a_question_first(pool):
     with pytest.raises(LimitError, match=r"1,000,000 points.*would take about .*2 at a time.*most_points=1000000"):
         sweep(f"{WORK}:slow", grid({"x": range(1_000_000)}, {"seconds": 0.05}), pool)
-    assert 100 < expected_seconds(f"{WORK}:slow", grid({"x": range(10_000)}, {"seconds": 0.05}), pool) < 2500
+    assert 250 <= expected_seconds(f"{WORK}:slow", grid({"x": range(10_000)}, {"seconds": 0.05}), pool)
     with pytest.raises(LimitError, match="Set long=true"):
         sweep(f"{WORK}:slow", grid({"x": range(3)}, {"seconds": 0.0}), pool, most_points=2, way_out="Set long=true to run it all the same.")
     with pytest.raises(LimitError, match="its first point failed .InputError: Too odd"):
@@ -227,7 +225,7 @@ def test_a_pool_says_what_cannot_be_sent_and_ends_when_told():
         with pytest.raises((TypeError, AttributeError)):
             pool.submit(threading.Lock())
         future: Future = pool.submit(sum, (1, 2))
-        assert future.result(20) == 3
+        assert future.result(120) == 3
     with pytest.raises(RuntimeError):
         pool.submit(sum, ())
 
@@ -253,7 +251,7 @@ def test_a_sweep_runs_inside_a_worker_process_of_the_studio(tmp_path):
 
     lane = ProcessLane()
     try:
-        state, value = lane.submit("job", f"{WORK}:in_a_lane", (4,)).result(60)
+        state, value = lane.submit("job", f"{WORK}:in_a_lane", (4,)).result(300)
     finally:
         lane.close()
     assert state == "done" and value == [0, 1, 2, 3], value
