@@ -14,7 +14,7 @@ UNIX_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 """No -march: what is built here loads on any processor of its family. A kernel that gains from newer ones takes target_clones in its header."""
 MORE_FLAGS = {"radio": ["-ffp-contract=off"]}
 """radio promises the bits of its twin."""
-VECTOR_TYPES = {"combining"}
+VECTOR_TYPES = {"combining", "radio"}
 """Written with the vector types of GCC and Clang: left to the twin on Windows."""
 
 

@@ -1,4 +1,4 @@
-/* Max-log LLRs and block floating point: plain loops that compilers turn into vectors, cloned per processor level where that can be chosen at load time.
+/* Max-log LLRs and block floating point: plain C on vectors of 16, cloned per processor level where the compiler can choose at load time.
    Compiled without contraction of a * b + c, so that every value has the bits of the NumPy twin. */
 #ifndef VITRINE_RADIO_H
 #define VITRINE_RADIO_H
@@ -13,40 +13,47 @@
 #else
 #define CLONES
 #endif
-#if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#define restrict
+#if !defined(__GNUC__)
+#error "These kernels are written with the vector types of GCC and Clang."
 #endif
+#define INLINE static inline __attribute__((always_inline))
 
 #define LANES 16
-#define EACH_LANE for (int lane = 0; lane < LANES; lane++)
+typedef float lane __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t lane_bits __attribute__((vector_size(64)));
+typedef uint32_t lane_words __attribute__((vector_size(64)));
+typedef uint64_t quads __attribute__((vector_size(32)));
+typedef uint16_t words __attribute__((vector_size(32)));
+typedef int16_t signed_words __attribute__((vector_size(32)));
+
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"             /* vectors are passed between inlined functions only */
+#endif
 #define PRB 24                      /* values of a resource block: I and Q of 12 subcarriers */
 
 /* LLRs of one axis of 16 symbols. The amplitudes are the odd multiples of a below 2^count a; bit by bit the axis is folded in the middle of what is left:
    LLR = gain * sign(v) (|v| + sum over m of max(0, |v| - 2 m a)), then v becomes the middle minus |v|. Bit k goes to out + 2 k LANES. */
-INLINE void demap_axis(const float *restrict value, const float *restrict gain, const float *steps, const int count, float *restrict out)
+INLINE void demap_axis(lane v, lane gain, const float *steps, const int count, lane *out)
 {
-    float v[LANES], t[LANES], sum[LANES];
-    EACH_LANE v[lane] = value[lane];
     for (int bit = 0; bit < count; bit++) {
         const int half = 1 << (count - 1 - bit);
-        EACH_LANE sum[lane] = t[lane] = fabsf(v[lane]);
-        for (int m = 1; m < half; m++)
-            EACH_LANE sum[lane] += t[lane] > steps[m] ? t[lane] - steps[m] : 0;
-        EACH_LANE out[2 * LANES * bit + lane] = gain[lane] * (v[lane] < 0 ? -sum[lane] : sum[lane]);
-        EACH_LANE v[lane] = steps[half / 2] - t[lane];
+        const lane size = (lane) ((lane_bits) v & INT32_MAX);
+        lane sum = size;
+        for (int m = 1; m < half; m++) {
+            const lane beyond = size - steps[m];
+            sum += (lane) ((lane_bits) beyond & (beyond > 0));
+        }
+        out[2 * bit] = gain * (lane) ((lane_bits) sum ^ ((lane_bits) v & INT32_MIN));
+        v = steps[half / 2] - size;
     }
 }
 
 /* LLRs float[bits][16] of symbols x[2][16]. steps[m] = 2 m a. */
 INLINE void demap_both(const float *x, const float *sinr, const float *steps, float slope, const int count, float *llrs)
 {
-    float gain[LANES];
-    EACH_LANE gain[lane] = slope * sinr[lane];
-    demap_axis(x, gain, steps, count, llrs);
-    demap_axis(x + LANES, gain, steps, count, llrs + LANES);
+    const lane gain = slope * *(const lane *) sinr;
+    demap_axis(*(const lane *) x, gain, steps, count, (lane *) llrs);
+    demap_axis(*(const lane *) (x + LANES), gain, steps, count, (lane *) llrs + 1);
 }
 
 INLINE void demap_sixteen(const float *x, const float *sinr, const float *steps, float slope, int bits, float *llrs)
@@ -95,15 +102,13 @@ CLONES static void add_saturating(const int8_t *one, const int8_t *other, ptrdif
 
 /* Block floating point */
 
-INLINE int bit_length(uint32_t value)
+INLINE int bit_length(uint32_t value) { return value ? 32 - __builtin_clz(value) : 0; }
+
+INLINE uint64_t load(const uint8_t *in)
 {
-    int length = 0;
-    for (int step = 16; step; step /= 2)
-        if (value >> step) {
-            value >>= step;
-            length += step;
-        }
-    return length + (value != 0);
+    uint64_t word;
+    memcpy(&word, in, 8);
+    return word;
 }
 
 INLINE void store_big_endian(uint64_t word, int bytes, uint8_t *out)
@@ -130,6 +135,19 @@ INLINE void pack_eight(const uint16_t *values, const int bits, uint8_t *out)
     store_big_endian(second, bits < 8 ? 0 : bits - 8, out + 8);
 }
 
+/* The same for nine bits: four values in a word become 36 bits of it, two such 72. */
+INLINE void pack_eight_nines(const uint16_t *values, uint8_t *out)
+{
+    uint64_t halves[2], first;
+    for (int k = 0; k < 2; k++) {
+        const uint16_t *v = values + 4 * k;
+        halves[k] = (uint64_t) (v[0] & 511) << 27 | (uint64_t) (v[1] & 511) << 18 | (uint64_t) (v[2] & 511) << 9 | (v[3] & 511);
+    }
+    first = __builtin_bswap64(halves[0] << 28 | halves[1] >> 8);
+    memcpy(out, &first, 8);
+    out[8] = (uint8_t) halves[1];
+}
+
 INLINE void pack_prb(const int16_t *values, const int bits, uint8_t *out)
 {
     uint16_t seen = 0, mantissas[PRB];
@@ -141,7 +159,10 @@ INLINE void pack_prb(const int16_t *values, const int bits, uint8_t *out)
         mantissas[k] = (uint16_t) (values[k] >> exponent);
     out[0] = (uint8_t) exponent;
     for (int k = 0; k < 3; k++)
-        pack_eight(mantissas + 8 * k, bits, out + 1 + k * bits);
+        if (bits == 9)
+            pack_eight_nines(mantissas + 8 * k, out + 1 + k * bits);
+        else
+            pack_eight(mantissas + 8 * k, bits, out + 1 + k * bits);
 }
 
 CLONES static void pack_prbs(const int16_t *values, ptrdiff_t count, int bits, uint8_t *out)
@@ -153,13 +174,12 @@ CLONES static void pack_prbs(const int16_t *values, ptrdiff_t count, int bits, u
             pack_prb(values, bits, out);
 }
 
-/* The 24 mantissas of one block. Nine bits: value i of eight begins in byte i at bit i. */
-INLINE void unpack_nine(const uint8_t *in, int16_t *mantissas)
+/* Nine bits: of eight values, value i begins in byte i at bit i. `first` takes those of I (in) or of Q (in + 1): 12 of its 16 words are mantissas. */
+INLINE signed_words unpack_nines(const uint8_t *in, const int first)
 {
-    static const uint16_t power[8] = {1, 2, 4, 8, 16, 32, 64, 128};
-    for (int k = 0; k < 3; k++, in += 9, mantissas += 8)
-        for (int i = 0; i < 8; i++)
-            mantissas[i] = (int16_t) ((int16_t) (uint16_t) ((uint16_t) (in[i] << 8 | in[i + 1]) * power[i]) >> 7);
+    const words power = {1, 4, 16, 64, 1, 4, 16, 64, 1, 4, 16, 64};
+    const words pairs = (words) (quads) {load(in + first), load(in + first + 9), load(in + first + 18), 0};
+    return (signed_words) ((pairs << 8 | pairs >> 8) * (power << first)) >> 7;
 }
 
 INLINE void unpack_any(const uint8_t *in, int bits, int16_t *mantissas)
@@ -173,11 +193,13 @@ INLINE void unpack_any(const uint8_t *in, int bits, int16_t *mantissas)
     }
 }
 
+/* The 24 mantissas of one block, I and Q in turn. */
 INLINE void unpack_mantissas(const uint8_t *in, int bits, int16_t *mantissas)
 {
-    if (bits == 9)
-        unpack_nine(in, mantissas);
-    else
+    if (bits == 9) {
+        const lane_words both = __builtin_convertvector((words) unpack_nines(in, 0), lane_words) | __builtin_convertvector((words) unpack_nines(in, 1), lane_words) << 16;
+        memcpy(mantissas, &both, sizeof(int16_t) * PRB);
+    } else
         unpack_any(in, bits, mantissas);
 }
 
@@ -199,36 +221,40 @@ CLONES static void unpack_prbs(const uint8_t *in, ptrdiff_t count, int bits, int
     }
 }
 
-/* Every `stride`-th complex number of row[2 ...], 16 of them, as a real and an imaginary plane. */
-INLINE void take_lanes(const float *restrict row, const ptrdiff_t stride, float *restrict out)
-{
-    EACH_LANE out[lane] = row[2 * stride * lane];
-    EACH_LANE out[LANES + lane] = row[2 * stride * lane + 1];
-}
-
 /* Resource blocks of one antenna and symbol -> its two rows in each of `blocks` blocks of planes, out[block][span][antennas][2][16] from the antenna's place on.
-   row: room for 2 * 16 * span * blocks floats; what the last block has beyond `groups` repeats the last group. */
+   re, im: room for 16 * span * blocks + 16 floats; what the last block has beyond `groups` repeats the last group. */
 CLONES static void unpack_planes(const uint8_t *in, ptrdiff_t prb_stride, ptrdiff_t prbs, int bits, float scale, ptrdiff_t groups, ptrdiff_t span, ptrdiff_t antennas,
-                                 float *restrict row, float *restrict out)
+                                 float *restrict re, float *restrict im, float *restrict out)
 {
-    const ptrdiff_t blocks = (groups + LANES - 1) / LANES;
-    int16_t mantissas[PRB];
+    const ptrdiff_t blocks = (groups + LANES - 1) / LANES, there = groups * span;
     for (ptrdiff_t k = 0; k < prbs; k++, in += prb_stride) {
         const float weight = scale * (float) (1 << (in[0] & 15));
-        unpack_mantissas(in + 1, bits, mantissas);
-        for (int n = 0; n < PRB; n++)
-            row[PRB * k + n] = mantissas[n] * weight;
-    }
-    for (ptrdiff_t group = groups; group < LANES * blocks; group++)
-        memcpy(row + 2 * span * group, row + 2 * span * (groups - 1), sizeof(float) * 2 * span);
-    for (ptrdiff_t block = 0; block < blocks; block++)
-        for (ptrdiff_t j = 0; j < span; j++, out += 2 * LANES * antennas) {
-            const float *from = row + 2 * (LANES * span * block + j);
-            if (span == 1)
-                take_lanes(from, 1, out);
-            else
-                take_lanes(from, span, out);
+        if (bits == 9) {
+            *(lane *) (re + 12 * k) = __builtin_convertvector(unpack_nines(in + 1, 0), lane) * weight;
+            *(lane *) (im + 12 * k) = __builtin_convertvector(unpack_nines(in + 1, 1), lane) * weight;
+            continue;
         }
+        int16_t mantissas[PRB];
+        unpack_any(in + 1, bits, mantissas);
+        for (int n = 0; n < 12; n++) {
+            re[12 * k + n] = mantissas[2 * n] * weight;
+            im[12 * k + n] = mantissas[2 * n + 1] * weight;
+        }
+    }
+    for (ptrdiff_t n = there; n < LANES * blocks * span; n++) {
+        re[n] = re[n - span];
+        im[n] = im[n - span];
+    }
+    for (ptrdiff_t block = 0; block < blocks; block++, re += LANES * span, im += LANES * span)
+        for (ptrdiff_t j = 0; j < span; j++, out += 2 * LANES * antennas)
+            if (span == 1) {
+                *(lane *) out = *(lane *) re;
+                *(lane *) (out + LANES) = *(lane *) im;
+            } else
+                for (int n = 0; n < LANES; n++) {
+                    out[n] = re[span * n + j];
+                    out[LANES + n] = im[span * n + j];
+                }
 }
 
 #endif

@@ -13,7 +13,7 @@ cdef extern from "radio.h":
     void pack_prbs(const int16_t *values, ptrdiff_t count, int bits, uint8_t *out) noexcept nogil
     void unpack_prbs(const uint8_t *packed, ptrdiff_t count, int bits, int16_t *values) noexcept nogil
     void unpack_planes(const uint8_t *packed, ptrdiff_t prb_stride, ptrdiff_t prbs, int bits, float scale, ptrdiff_t groups, ptrdiff_t span, ptrdiff_t antennas,
-                       float *row, float *out) noexcept nogil
+                       float *re, float *im, float *out) noexcept nogil
 
 
 def demap_planes(const float[:, :, :, :, :, ::1] x, const float[:, :, ::1] sinr, int bits, float[:, :, :, :, :, ::1] out_llrs):
@@ -32,14 +32,17 @@ def demap_planes(const float[:, :, :, :, :, ::1] x, const float[:, :, ::1] sinr,
                 demap_block(&x[s, b, 0, 0, 0, 0], &sinr[b, 0, 0], x.shape[2], x.shape[3], bits, steps, slope, &out_llrs[s, b, 0, 0, 0, 0])
 
 
-def demap_planes_int8(const float[:, :, :, :, :, ::1] x, const float[:, :, ::1] sinr, int bits, float step, int limit, int8_t[:, :, :, :, :, ::1] out_llrs):
-    """The same as whole numbers of `step`, rounded to the nearest (halves to even) and held within +-limit, limit 1 to 127; out_llrs int8."""
+def demap_planes_int8(const float[:, :, :, :, :, ::1] x, const float[:, :, ::1] sinr, int bits, float step, int limit, int8_t[:, :, :, :, :, :] out_llrs):
+    """The same as whole numbers of `step`, rounded to the nearest (halves to even) and held within +-limit, limit 1 to 127; out_llrs int8,
+    in one piece from its third axis on."""
     cdef float steps[8]
     cdef float slope = axis(bits, steps)
     cdef float scale = <float> (1 / <double> step)
     cdef Py_ssize_t s, b
     check_demap(x.shape, sinr.shape, bits, out_llrs.shape)
     check_limit(limit)
+    if not (out_llrs.strides[5] == 1 and out_llrs.strides[4] == 16 and out_llrs.strides[3] == 16 * bits and out_llrs.strides[2] == 16 * bits * x.shape[3]):
+        raise ValueError("The output is not in one piece from its third axis on.")
     with nogil:
         for s in range(x.shape[0]):
             for b in range(x.shape[1]):
@@ -103,21 +106,22 @@ cdef check_bfp(Py_ssize_t blocks, Py_ssize_t width, Py_ssize_t packed_blocks, Py
         raise ValueError(f"The values are {blocks} x {width}, the packed ones {packed_blocks} x {packed_width}: {bits} bits want 24 and {1 + 3 * bits} in a row.")
 
 
-def bfp_planes(const uint8_t[:, :, :, ::1] packed, int bits, float scale, float[:, :, :, :, :, ::1] out):
+def bfp_planes(const uint8_t[:, :, :, :] packed, int bits, float scale, float[:, :, :, :, :, ::1] out):
     """Packed resource blocks straight into blocked planes, times `scale`: what combine_planes takes.
 
-    packed uint8[symbols, ant, prbs, 1 + 3 bits]; out float32[symbols, blocks, span, ant, 2, 16] with 12 prbs = groups x span subcarriers in ceil(groups / 16) blocks;
+    packed uint8[symbols, ant, prbs, 1 + 3 bits], each block in one piece; out float32[symbols, blocks, span, ant, 2, 16] with 12 prbs = groups x span subcarriers in ceil(groups / 16) blocks;
     lanes beyond the last group repeat it. Raises ValueError where the shapes do not fit.
     """
     cdef Py_ssize_t symbols = packed.shape[0], antennas = packed.shape[1], prbs = packed.shape[2], blocks = out.shape[1], span = out.shape[2], s, n
     cdef Py_ssize_t groups = 12 * prbs // span if span else 0
     check_bfp(prbs, 24, prbs, packed.shape[3], bits)
-    if (groups == 0 or groups * span != 12 * prbs or blocks != (groups + 15) // 16 or out.shape[0] != symbols or out.shape[3] != antennas
+    if (groups == 0 or groups * span != 12 * prbs or blocks != (groups + 15) // 16 or packed.strides[3] != 1 or out.shape[0] != symbols or out.shape[3] != antennas
             or out.shape[4] != 2 or out.shape[5] != 16):
         raise ValueError(f"{symbols} x {antennas} x {prbs} resource blocks do not fit planes of {out.shape[0]} symbols, {blocks} blocks, {span} subcarriers a group "
                          f"and {out.shape[3]} antennas.")
-    cdef float[::1] row = np.empty(32 * span * blocks, dtype=np.float32)
+    cdef float[:, ::1] rows = np.empty((2, 16 * span * blocks + 16), dtype=np.float32)
     with nogil:
         for s in range(symbols):
             for n in range(antennas):
-                unpack_planes(&packed[s, n, 0, 0], packed.strides[2], prbs, bits, scale, groups, span, antennas, &row[0], &out[s, 0, 0, n, 0, 0])
+                unpack_planes(&packed[s, n, 0, 0], packed.strides[2], prbs, bits, scale, groups, span, antennas, &rows[0, 0], &rows[1, 0],
+                              &out[s, 0, 0, n, 0, 0])

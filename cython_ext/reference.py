@@ -351,7 +351,8 @@ def _check_demap(x, sinr, bits, out_llrs):
 
 
 def demap_planes_int8(x, sinr, bits, step, limit, out_llrs):
-    """The same as whole numbers of `step`, rounded to the nearest (halves to even) and held within +-limit, limit 1 to 127; out_llrs int8."""
+    """The same as whole numbers of `step`, rounded to the nearest (halves to even) and held within +-limit, limit 1 to 127; out_llrs int8,
+    in one piece from its third axis on."""
     _check_demap(x, sinr, bits, out_llrs)
     _check_limit(limit)
     llrs = np.empty(out_llrs.shape, np.float32)
@@ -409,7 +410,7 @@ def _check_bfp(values, packed, bits):
 def bfp_planes(packed, bits, scale, out):
     """Packed resource blocks straight into blocked planes, times `scale`: what combine_planes takes.
 
-    packed uint8[symbols, ant, prbs, 1 + 3 bits]; out float32[symbols, blocks, span, ant, 2, 16] with 12 prbs = groups x span subcarriers in ceil(groups / 16) blocks;
+    packed uint8[symbols, ant, prbs, 1 + 3 bits], each block in one piece; out float32[symbols, blocks, span, ant, 2, 16] with 12 prbs = groups x span subcarriers in ceil(groups / 16) blocks;
     lanes beyond the last group repeat it. Raises ValueError where the shapes do not fit.
     """
     (symbols, antennas, prbs, width), (_, blocks, span) = packed.shape, out.shape[:3]
