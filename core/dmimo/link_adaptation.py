@@ -6,6 +6,9 @@ Four adapters over the same walk, blocks and luck:
     blind      from the same sounding, but combines the TRPs that received the user's last block
     measured   takes the SINR that the user's last block met; knows neither TRPs nor who shares the band
 All but the genie aim at the same block error rate and correct themselves by ACK and NACK (OLLA). A block passes as `mutual_information.pass_probability` says.
+
+To know the TRPs pays where a scheduler chooses them anew from block to block. It gains nothing where clusters are slow (they change once in hundreds of
+blocks, and the outer loop forgets each change), nor where users are so well separated that every SINR carries the largest MCS.
 """
 
 from collections.abc import Sequence
