@@ -1,7 +1,13 @@
-"""Hybrid selection (PIX-TAB): the model always, the regions where the table is ruled; the choice is made by comparing both and said in words."""
+"""Hybrid selection (PIX-TAB): the model always, the regions where the table is ruled; the choice is made by comparing both and said in words.
+
+Closed cells are the stronger sign: where the rules close a grid, its cells are drawn. Three things speak against them: rules that close only a head
+or a frame around open rows, rules that run several cells together, and rules that are seen in part only. The limits were chosen on drawings.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from core.table.table import Table
 
@@ -10,6 +16,13 @@ if TYPE_CHECKING:
     from core.table.regions import RegionReading
 
 REGIONS, MODEL = "regions", "model"
+FEW_ROWS = 3
+"""So few closed rows may be a head and a frame around open rows."""
+MORE_ROWS = 2
+"""So many times more rows does the model find then, at least."""
+
+MORE_CELLS, SURE = 1.25, 0.5
+"""Where the model finds so many times more cells and is surer than this, the rules have run cells together."""
 
 
 @dataclass(frozen=True)
@@ -23,19 +36,27 @@ class Choice:
 
 def choose(regions: "RegionReading | None", model: "ModelReading | None") -> Choice:
     """Whose table to take; None stands for an engine that was not asked."""
-    if model is None:
-        return Choice(REGIONS, "Regions: the only engine that was asked.", None)
-    if regions is None:
-        return Choice(MODEL, "Model: the only engine that was asked.", None)
+    if model is None or regions is None:
+        asked = REGIONS if model is None else MODEL
+        return Choice(asked, f"{asked.capitalize()}: the only engine that was asked.", None)
     closed, read = regions.table, model.table
     if closed is None or read is None:
-        return _single(closed, read, regions.reason)
+        return _single(closed, read)
     if closed.without_text() == read.without_text():
         return Choice(REGIONS, f"Regions: both found {_size(closed)}; the rules place the cells more exactly.", True)
+    ruled = float(np.mean([c.confidence for c in closed.cells]))
+    if closed.rows <= FEW_ROWS and read.rows >= MORE_ROWS * closed.rows:
+        return Choice(MODEL, f"Model: it found {_count(read.rows, 'row')}; the rules close only {closed.rows:,}.", False)
+    if len(read.cells) >= MORE_CELLS * len(closed.cells) and model.confidence > SURE:
+        return Choice(MODEL, f"Model: {_count(len(read.cells), 'cell')}, {_percent(model.confidence)} sure; "
+                             f"the rules close only {len(closed.cells):,}.", False)
+    if model.confidence > ruled:
+        return Choice(MODEL, f"Model: {_against(read, closed)}, {_percent(model.confidence)} sure; "
+                             f"of the rules around the {_count(len(closed.cells), 'closed cell')} only {_percent(ruled)} were seen.", False)
     return Choice(REGIONS, f"Regions: {_closed(closed)}; the model found {_against(read, closed)}.", False)
 
 
-def _single(closed: Table | None, read: Table | None, reason: str) -> Choice:
+def _single(closed: Table | None, read: Table | None) -> Choice:
     if read is not None:
         return Choice(MODEL, f"Model: it found {_size(read)}; the rules close no table.", None)
     if closed is not None:
@@ -62,3 +83,7 @@ def _size(table: Table) -> str:
 
 def _count(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}\u00a0%"

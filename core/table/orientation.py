@@ -13,6 +13,8 @@ WORKING_SIDE = 1600
 """Pixels of the longer side on which the direction is looked for."""
 LEAST_LETTER, FEW_LETTERS = 4, 8
 """Pixels that a letter is long at least; with fewer letters than that no direction is told."""
+LEAST_TEXT = 4
+"""Pieces of ink that can be letters or words whose letters touch, below which there is no text."""
 FEW_JOINED, LEAST_LEAD = 40, 5
 """With fewer letters that join others, words whose letters touch are counted too; so many more have to join along one axis."""
 LETTER_GAPS = (0.2, 0.35)
@@ -116,6 +118,19 @@ def _letters(ink: np.ndarray) -> Letters | None:
     letter &= (longer <= 3 * height) & (longer >= height / 3)
     word = (shorter >= TOUCHING * thickness) & (shorter <= 3 * thickness) & (longer > LONGEST_LETTER * shorter) & (longer <= LONGEST_WORD * shorter)
     return Letters(np.append(np.uint8(0), letter.astype(np.uint8))[labels], int(letter.sum()), height, sides[word & (longer <= max(ink.shape) / 3)])
+
+
+def has_text(grey: np.ndarray) -> bool:
+    """Whether a grey picture uint8 [H, W] has a few pieces of ink that can be letters."""
+    from core.table.binarise import binarise, noise_level
+    from core.table.labelling import label_regions
+
+    grey = _small(grey)
+    if min(grey.shape) < LEAST_LETTER:
+        return False
+    sides = label_regions(np.ascontiguousarray(binarise(grey, noise_level(grey))), 8)[:, 2:4]
+    longer, shorter = sides.max(axis=1), sides.min(axis=1)
+    return int(((longer >= LEAST_LETTER) & (longer <= LONGEST_WORD * shorter) & (longer <= max(grey.shape) / 3)).sum()) >= LEAST_TEXT
 
 
 def joins(letters: Letters) -> tuple[int, int]:

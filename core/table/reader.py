@@ -33,6 +33,11 @@ FIT, HEADS_FIT, FIT_FLOOR = (0.97, 0.52, 1.04), (0.97, 0.9), 1e-4
 """Logistic fits of "the structure is exact" on 300 drawings of held-out tables: constant, log probability, agreement; for the heads alone without."""
 LEAST_TOKEN_CONFIDENCE = 0.7
 """Below this mean probability per token a picture is taken for something else than a table."""
+NO_TEXT = "The model was not believed: there is no text in this picture, so there is no table to read."
+LEAST_BAND = 3.0
+"""Pixels of the net's input that a row or column is wide at least to be counted as one."""
+LEAST_PITCH = 6.0
+"""Pixels of the net's input between rows below which it confuses them."""
 TOO_LARGE = f"The table has more than {DECODED_CELLS:,} places, more than the decoder writes; the structure is that of the separator and merge heads alone."
 
 
@@ -46,6 +51,7 @@ class ModelReading:
     agree       whether both gave the same structure; None where only one was asked
     heads       answer of the separator and merge heads, separators in net input pixels
     decoding    the decoder's tokens and calls; None where it did not run
+    likely      its probabilities of both token sequences, likewise
     ys, xs      separators of `table` in net input pixels: all [rows + 1], [cols + 1]
     size        [height, width] of the net's input
     to_picture  float64 [2, 3]: net input pixels -> picture pixels
@@ -62,6 +68,7 @@ class ModelReading:
     agree: bool | None
     heads: "HeadsAnswer"
     decoding: "Decoding | None"
+    likely: "Likely | None"
     ys: np.ndarray
     xs: np.ndarray
     rows: np.ndarray
@@ -80,14 +87,12 @@ class ModelReading:
 class Look:
     """One pass of a net over a straight picture: the heads' answer with its scores, and what the decoder makes of it if the net has one.
 
-    places    float [rows, cols]: probability of each token of the heads' answer in the merge head; None where only the least is known
     decoding  the decoder's own tokens
     likely    float [tokens]: the decoder's probability of each token of its own sequence, and of the heads' (places within NEAR_BINS)
     """
 
     size: tuple[int, int]
     heads: "HeadsAnswer"
-    places: np.ndarray | None = None
     decoding: "Decoding | None" = None
     likely: "Likely | None" = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -161,7 +166,7 @@ def _full_look(grey: np.ndarray, way: str | None, told: Callable[[float, str], N
     """way  speculative or greedy decoding, None for the heads' answer alone"""
     import torch
 
-    from core.table.decode import by_heads, decode, no_draft, to_input
+    from core.table.decode import by_heads, decode, heads_answer, no_draft, to_input
     from core.table.heads import fitting
 
     net, size = full_net(), fitting(*grey.shape, SCALE)
@@ -169,7 +174,7 @@ def _full_look(grey: np.ndarray, way: str | None, told: Callable[[float, str], N
         begun = time.perf_counter()
         seen = net.encoder(to_input(grey, size))
         encoded = time.perf_counter()
-        heads, places = _answer(net, seen)
+        heads = heads_answer(net, seen)
         answered = time.perf_counter()
         seconds, decoding, likely = {"encoder": encoded - begun, "heads": answered - encoded}, None, None
         if way and heads.table.rows * heads.table.cols <= DECODED_CELLS:
@@ -177,7 +182,7 @@ def _full_look(grey: np.ndarray, way: str | None, told: Callable[[float, str], N
             decoding = decode(net, seen, no_draft if way == "greedy" else by_heads(heads.tokens), max_cells=DECODED_CELLS)
             likely = Likely(likelihood(net, seen, decoding.tokens), likelihood(net, seen, heads.tokens))
             seconds["decode"] = time.perf_counter() - answered
-    return Look(size, heads, places, decoding, likely, seconds)
+    return Look(size, heads, decoding, likely, seconds)
 
 
 def likelihood(net, seen, tokens: Sequence[int]) -> np.ndarray:
@@ -207,36 +212,6 @@ def likelihood(net, seen, tokens: Sequence[int]) -> np.ndarray:
     return (shares * (near & (side == side[np.array(wanted)][:, None]))).sum(1)
 
 
-def _answer(net, seen) -> tuple["HeadsAnswer", np.ndarray]:
-    """The heads' answer and the probability of the token at each place of its grid, [rows, cols]."""
-    from core.table.heads import answer_of
-
-    kept = []
-
-    def merge(ys: np.ndarray, xs: np.ndarray) -> np.ndarray:
-        kept.append(merge_logits(net, seen, ys, xs))
-        return kept[-1]
-
-    answer = answer_of(seen.row_gaps[0].numpy(), seen.col_gaps[0].numpy(), merge)
-    return answer, chosen_probability(kept[-1], answer.table)
-
-
-def merge_logits(net, seen, ys: np.ndarray, xs: np.ndarray) -> np.ndarray:
-    """C L U X logits [4, rows, cols] of the grid between separators in net input pixels."""
-    import torch
-
-    edges = [torch.tensor(np.asarray(places), dtype=torch.float32)[None] for places in (ys, xs)]
-    return net.merge(seen, *edges, torch.ones(1, 1, len(ys) - 1, len(xs) - 1))[0].numpy()
-
-
-def chosen_probability(logits: np.ndarray, table: Table) -> np.ndarray:
-    """float [rows, cols]: how likely the merge head holds what the table says at each place."""
-    shares = np.exp(logits - logits.max(0))
-    shares /= shares.sum(0)
-    said = np.array([[(k > table.cells[owner].col) + 2 * (r > table.cells[owner].row) for k, owner in enumerate(row)] for r, row in enumerate(table.grid())])
-    return np.take_along_axis(shares, said[None], 0)[0]
-
-
 # From answers to a table
 
 def read_model(rgb: np.ndarray, config: TableConfig = TableConfig(), progress: Progress = silent, skew: float | None = None) -> ModelReading:
@@ -260,17 +235,26 @@ def read_model(rgb: np.ndarray, config: TableConfig = TableConfig(), progress: P
 
 
 def _reading(seen: Look, straight: np.ndarray, to_rgb: np.ndarray, skew: float, version: str) -> ModelReading:
+    from core.table.orientation import has_text
+
     heads = seen.heads
     layout = seen.decoding.layout() if seen.decoding else None
     agree = None if layout is None else layout.table == heads.table
     taken = "heads" if agree or layout is None or seen.likely.prefers_heads else "decoder"
     structure, ys, xs = (heads.table, heads.ys, heads.xs) if taken == "heads" else (layout.table, *decoded_places(layout, heads, seen.size))
     down, across = straight.shape[0] / seen.size[0], straight.shape[1] / seen.size[1]
-    confidence, reason = confidence_of(seen, agree), why_not(structure, seen)
+    confidence, reason = confidence_of(seen, agree), why_not(structure, ys, xs, seen) if has_text(straight) else NO_TEXT
     table = None if reason else carried(_boxed(structure, ys * down, xs * across, _cell_confidence(structure, seen, taken)), to_rgb)
-    notes = (TOO_LARGE,) if table is not None and layout is None and seen.places is not None else ()
-    return ModelReading(table, reason, round(confidence, 4), taken, agree, heads, seen.decoding, ys, xs, ys * down, xs * across, seen.size,
+    notes = () if table is None else _notes(seen, ys)
+    return ModelReading(table, reason, round(confidence, 4), taken, agree, heads, seen.decoding, seen.likely, ys, xs, ys * down, xs * across, seen.size,
                         to_rgb @ _grown(across, down), straight.shape[:2], to_rgb, skew, seen.seconds, version, notes)
+
+
+def _notes(seen: Look, ys: np.ndarray) -> tuple[str, ...]:
+    """What a visitor should know about a large table."""
+    pitch = float(np.median(np.diff(ys)))
+    dense = f"The model sees the rows {pitch:.1f} pixels apart, where it confuses them; crop the table into parts for a better reading."
+    return ((TOO_LARGE,) if seen.heads.table.rows * seen.heads.table.cols > DECODED_CELLS else ()) + ((dense,) if pitch < LEAST_PITCH else ())
 
 
 def confidence_of(seen: Look, agree: bool | None) -> float:
@@ -288,15 +272,15 @@ def _logistic(value: float) -> float:
     return float(1 / (1 + np.exp(-value)))
 
 
-def why_not(table: Table, seen: Look) -> str:
-    """Why what the model found is no table, in one sentence; "" where it is one."""
-    if min(table.rows, table.cols) < 2:
-        return (f"The model found {_count(table.rows, 'row')} and {_count(table.cols, 'column')}, which is no table: "
-                "a table has at least two of each.")
+def why_not(table: Table, ys: np.ndarray, xs: np.ndarray, seen: Look) -> str:
+    """Why what the model found is no table, in one sentence; "" where it is one. ys, xs  its separators in net input pixels"""
+    rows, cols = (int((np.diff(places) >= LEAST_BAND).sum()) for places in (ys, xs))
+    if min(rows, cols) < 2:
+        return f"The model found {_count(rows, 'row')} and {_count(cols, 'column')}, which is no table: a table has at least two of each."
     mean = token_confidence(seen)
     if mean < LEAST_TOKEN_CONFIDENCE:
-        return (f"The model is too unsure to call this a table: it gives its tokens {100 * mean:.0f} % on average, and tables get at least "
-                f"{100 * LEAST_TOKEN_CONFIDENCE:.0f} %.")
+        return (f"The model is too unsure to call this a table: it gives its tokens {100 * mean:.0f}\u00a0% on average, and tables get at least "
+                f"{100 * LEAST_TOKEN_CONFIDENCE:.0f}\u00a0%.")
     return ""
 
 
@@ -438,13 +422,13 @@ def race(rgb: np.ndarray, reading: ModelReading, repeats: int = 3) -> dict:
 def _race_drafts(grey: np.ndarray, repeats: int) -> dict:
     import torch
 
-    from core.table.decode import by_heads, by_rules, decode, no_draft, to_input
+    from core.table.decode import by_heads, by_rules, decode, heads_answer, no_draft, to_input
     from core.table.heads import fitting
 
     net = full_net()
     with torch.inference_mode():
         seen = net.encoder(to_input(grey, fitting(*grey.shape, SCALE)))
-        rules = {"greedy": no_draft, "rules": by_rules, "heads": by_heads(_answer(net, seen)[0].tokens)}
+        rules = {"greedy": no_draft, "rules": by_rules, "heads": by_heads(heads_answer(net, seen).tokens)}
         made, seconds = {}, {name: [] for name in rules}
         for _ in range(repeats):
             for name, rule in rules.items():
