@@ -35,7 +35,7 @@ class Config:
     llr_bits: int = option(0, "Bits per LLR", low=0, high=16, shown=False, help="b_llr; 0 as the scenario says.")
     weight_subcarriers: int = option(0, "Subcarriers per weight", low=0, high=3300, shown=False, help="G; 0 as the scenario says.")
     dmrs_symbols: int = option(0, "DMRS symbols per slot", low=0, high=4, shown=False, help="0 as the scenario says.")
-    most_points: int = option(500, "Points that run without asking", low=1, high=1_000_000, shown=False,
+    most_points: int = option(500, "Points that run without asking", low=1, high=10_000_000, shown=False,
                               help="A longer sweep is refused with an estimate of how long it would take.")
 
 
