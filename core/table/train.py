@@ -347,7 +347,7 @@ def run(given: argparse.Namespace, options: Options) -> None:
             print(line, file=log, flush=True)
             print(line, flush=True)
         say(dict(event="begin", minutes=given.minutes, step=training.step, device=given.device, seed=given.seed, batch=given.batch,
-                 data=options.data is not None,
+                 data=options.data is not None, browser=given.browser,
                  parameters=sum(p.numel() for p in training.net.parameters()), torch=torch.__version__))
         try:
             train(options, training, say)
