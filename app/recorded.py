@@ -20,6 +20,11 @@ def value(slug: str, key: str):
     return found
 
 
+def rows(slug: str, section: str) -> list[dict]:
+    """The rows of one section of the recorded result, none where it was not recorded."""
+    return next((s["rows"] for s in _record(slug).get("sections", ()) if s["key"] == section), [])
+
+
 def headline(slug: str, row: Headline) -> tuple[str, float | None]:
     """Our headline figure in words and as a number; "not measured yet" and None where the bench has not been recorded."""
     here = value(slug, row.bench_key)

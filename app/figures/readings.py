@@ -110,3 +110,9 @@ def mobile_words(mobile: dict) -> str:
     """Whether the mobile model reads this picture as the full one does."""
     same = "the same structure as" if mobile["same_structure"] else "another structure than"
     return f"The mobile model reads {count(mobile['cells'], 'cell')}, {same} the full one"
+
+
+def recorded_words(rows: list[dict]) -> str:
+    """What the benchmark recorded about both models, set by set; empty where it recorded nothing."""
+    said = [f"{row['name']} ({row['n']:,} pictures) full {row['full']:.1f}\u00a0%, mobile {row['mobile']:.1f}\u00a0%" for row in rows if "full" in row and "mobile" in row]
+    return f" Recorded by the benchmark, structure score TEDS: {'; '.join(said)}." if said else ""

@@ -98,9 +98,12 @@ def finding(view) -> str:
 
 
 def choice_words(this: Reading) -> str:
-    """How the engine was chosen, in its own words, and how sure the structure is."""
+    """How the engine was chosen, in its own words, and how sure the structure is: the model estimates the whole, the regions their weakest cell."""
     why, sure = (this.result.get("choice") or {}).get("why", ""), this.result.get("confidence")
-    return why if sure is None else f"{why} The least sure cell: {100 * sure:.0f} %."
+    if sure is None:
+        return why
+    about = "Confidence that the whole structure is right" if this.result["engine"] == "model" else "The least sure cell"
+    return f"{why} {about}: {100 * sure:.0f} %."
 
 
 def data_uri(data: bytes) -> str:

@@ -72,7 +72,8 @@ def show_engines(row: Exhibit, view: desk.View) -> None:
     if mobile := (this.model or {}).get("mobile"):
         st.subheader(nb(readings.mobile_words(mobile)), anchor=False)
         chart(readings.mobile_figure(mobile, mode(), base_px()), "table:mobile")
-        small("Rows, columns and joined cells in one look, without decoding, one model after the other on this picture, best of the repeats." + _recorded(row))
+        small("Rows, columns and joined cells in one look, without decoding, one model after the other on this picture, best of the repeats." +
+              readings.recorded_words(recorded.rows(row.slug, "mobile")))
 
 
 def _both(view: desk.View, stem: str, this: figures.Reading) -> None:
@@ -87,16 +88,6 @@ def _both(view: desk.View, stem: str, this: figures.Reading) -> None:
             for words, value in numbers:
                 st.metric(words, nb(value))
     small(":red[Red: a cell that the other one does not have.] Cells are the same where each one’s middle lies in the other and both span as much.")
-
-
-def _recorded(row: Exhibit) -> str:
-    """The bench's figures for both models, where they were recorded."""
-    full, mobile = (recorded.value(row.slug, f"headline.{name}_teds_struct") for name in ("full", "mobile"))
-    pictures = recorded.value(row.slug, "headline.models_n")
-    if full is None or mobile is None:
-        return ""
-    many = f" on {pictures:,} pictures" if pictures else ""
-    return f" Recorded by the benchmark{many}, TEDS-struct: full {full:.1f}\u00a0%, mobile {mobile:.1f}\u00a0%."
 
 
 # Against a ground truth

@@ -108,7 +108,7 @@ def test_an_engine_without_a_table_shows_the_picture_and_says_so(view, this):
     assert not fig.data and "no table" in alt and readings.between(this) == []
     fig, alt = readings.part_figure(view, STEM, "model", "light", 16)
     assert str(len(this.cells)) in alt and sum(list(t.x).count(None) for t in fig.data if t.mode == "lines") == len(this.cells)
-    assert "Model" in figures.choice_words(this) and "least sure" in figures.choice_words(this)
+    assert "Model" in figures.choice_words(this) and "whole structure" in figures.choice_words(this)
 
 
 def test_the_separators_bound_every_row_and_column(view, this):
@@ -121,6 +121,12 @@ def test_mobile_and_full_are_told_apart():
     mobile = {"seconds": 0.01, "full_seconds": 0.04, "cells": 38, "same_structure": False}
     assert "another structure than" in readings.mobile_words(mobile) and "the same structure as" in readings.mobile_words(mobile | {"same_structure": True})
     assert "4.0×" in readings.mobile_figure(mobile, "light", 16)[0].layout.annotations[1].text
+
+
+def test_what_was_not_recorded_is_not_shown():
+    row = {"name": "drawn", "n": 600, "full": 93.44, "mobile": 92.0}
+    assert readings.recorded_words([]) == "" and readings.recorded_words([{"name": "model", "reason": "skipped"}]) == ""
+    assert "drawn (600 pictures) full 93.4\u00a0%, mobile 92.0\u00a0%" in readings.recorded_words([row])
 
 
 def test_the_stages_of_the_model_say_what_came_out(this):
