@@ -17,7 +17,8 @@ class TableConfig:
     ocr: str = option("rapidocr", "Text reader", choices=("rapidocr", "tesseract", "none"),
                       help="Which OCR engine reads the cells. none gives the structure alone, in milliseconds.")
     decode: str = option("speculative", "Decoding", choices=("speculative", "greedy"), shown=False,
-                         help="speculative proposes tokens and has several confirmed in one decoder call; greedy makes one call per token. The tokens are the same.")
+                         help="speculative proposes tokens and has several confirmed in one decoder call; greedy makes one call per token. "
+                              "The tokens are the same.")
     page: int = option(1, "PDF page", low=1, high=100_000, help="Which page of a PDF is read; pictures have one page.", shown=False)
     ocr_language: str = option("", "Language", shown=False, help="Language code of the OCR engine (tesseract: eng, deu, ...); empty is the engine's default.")
     ocr_model: str = option("", "Model path", shown=False, help="A local recognition model (.onnx) for RapidOCR, for languages its wheel does not carry.")

@@ -1,4 +1,4 @@
-"""A picture -> its table: the model and the regions give the structure, one of them is chosen, an OCR engine reads the cells; where there is no table it abstains."""
+"""A picture -> its table: model and regions give the structure, one is chosen, an OCR engine reads the cells; where there is no table it abstains."""
 
 import time
 from collections.abc import Mapping, Sequence

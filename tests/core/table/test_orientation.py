@@ -62,8 +62,9 @@ def test_samples_are_turned_upright(sample, degrees):
     assert find_turn(laid(cv2.imread(SAMPLES + sample, cv2.IMREAD_GRAYSCALE), degrees)) == degrees
 
 
-@pytest.mark.parametrize("picture", [np.full((60, 90), 255, np.uint8), np.zeros((3, 3), np.uint8), np.full((1, 1), 9, np.uint8), np.full((20, 3000), 128, np.uint8),
-                                     np.random.default_rng(1).integers(0, 256, (150, 200, 3), dtype=np.uint8)], ids=["blank", "tiny", "pixel", "strip", "noise"])
+@pytest.mark.parametrize("picture", [np.full((60, 90), 255, np.uint8), np.zeros((3, 3), np.uint8), np.full((1, 1), 9, np.uint8),
+                                     np.full((20, 3000), 128, np.uint8), np.random.default_rng(1).integers(0, 256, (150, 200, 3), dtype=np.uint8)],
+                         ids=["blank", "tiny", "pixel", "strip", "noise"])
 def test_what_has_no_text_is_left_as_it_is(picture):
     assert find_turn(picture) == 0
 
