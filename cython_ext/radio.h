@@ -91,12 +91,17 @@ CLONES static void demap_block_int8(const float *x, const float *sinr, ptrdiff_t
         }
 }
 
+/* In eight bits throughout, so that a vector holds as many as it can: a sum that wraps has another sign than both its parts. */
 CLONES static void add_saturating(const int8_t *one, const int8_t *other, ptrdiff_t count, int limit, int8_t *out)
 {
+    const int8_t most = (int8_t) limit, least = (int8_t) -limit;
     for (ptrdiff_t k = 0; k < count; k++) {
-        int16_t sum = (int16_t) (one[k] + other[k]);
-        sum = sum > limit ? (int16_t) limit : sum;
-        out[k] = (int8_t) (sum < -limit ? -limit : sum);
+        const int8_t a = one[k], b = other[k];
+        int8_t sum = (int8_t) ((uint8_t) a + (uint8_t) b);
+        const int8_t wrapped = (int8_t) ((a ^ sum) & (b ^ sum));
+        sum = wrapped < 0 ? (int8_t) (a < 0 ? -128 : 127) : sum;
+        sum = sum > most ? most : sum;
+        out[k] = sum < least ? least : sum;
     }
 }
 
