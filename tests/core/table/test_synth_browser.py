@@ -65,6 +65,15 @@ def test_a_store_gives_back_what_was_drawn(drawn: list[Drawing], tmp_path: Path)
         assert np.allclose(one.row_gaps, other.row_gaps) and np.allclose(one.col_gaps, other.col_gaps)
 
 
+def test_a_full_store_needs_no_browser(drawn: list[Drawing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synth_browser._write_page(tmp_path / "page-1-0000.npz", drawn)
+
+    def none() -> None:
+        raise AssertionError("a browser was opened")
+    monkeypatch.setattr(synth_browser, "open_browser", none)
+    assert synth_browser.make_store(tmp_path, MADE_UP, len(drawn), 1) == len(drawn)
+
+
 def test_every_fourth_training_drawing_is_a_browsers(drawn: list[Drawing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synth_browser._write_page(tmp_path / "page-1-0000.npz", drawn)
     styles: list[str] = []
