@@ -17,7 +17,7 @@ ENCODER, MERGE = WEIGHTS / "table-mobile.onnx", WEIGHTS / "table-mobile-merge.on
 class MobileReader:
     """Both graphs, ready to read.
 
-    scale   the input's size in picture sizes, chosen at the export
+    scale   the input's size in picture sizes, from the export
     source  digest of the full model's weights that the graphs were made from
     """
 

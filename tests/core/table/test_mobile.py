@@ -13,7 +13,7 @@ from core.errors import EngineError
 from core.table import mobile, mobile_export
 from core.table.decode import heads_answer, to_input
 from core.table.heads import fitting, inked
-from core.table.mobile_export import chosen, digest, folded, labelled, parity, quantised
+from core.table.mobile_export import digest, folded, labelled, parity, quantised
 from core.table.model import TableNet, load_weights
 from core.table.train import WEIGHTS
 from tests.core.table.test_model import TINY
@@ -105,9 +105,12 @@ def test_a_digest_is_of_what_a_file_holds(tmp_path):
     assert one == same != other
 
 
-@pytest.mark.parametrize("scores, wanted", [((90, 91, 91.2), 0.65), ((91, 91.1, 91.2), 0.5), ((80, 85, 90), 0.8), ((92, 85, 90), 0.5)])
-def test_the_smallest_scale_near_the_best_is_taken(scores, wanted):
-    assert chosen({f"graphs, 8 bits, {scale}": dict(teds_struct=score) for scale, score in zip(mobile_export.SCALES, scores)}) == wanted
+def test_the_card_tells_every_way_on_every_set():
+    one = dict(teds_struct=90.0, struct100=50.0, n=4, same=75.0)
+    figures = {name: {"full: heads and decoder": one | dict(ms=100.0), f"graphs, 8 bits, {mobile_export.SCALE}": one | dict(ms=20.0)} for name in ("first", "second")}
+    text = mobile_export.card(figures, 1e-5, "abc")
+    assert "| way | first (4) | second (4) |" in text and "(shipped) | 90.00 / 50.0; 20 ms; 75 % | 90.00 / 50.0; 20 ms; 75 % |" in text
+    assert "first 5.0, second 5.0" in text and "1.0e-05" in text and "abc" in text
 
 
 def test_folding_the_normalisation_changes_nothing():
