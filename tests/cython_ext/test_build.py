@@ -62,6 +62,7 @@ def test_a_source_that_is_wrong_leaves_nothing(package):
 
 
 def test_a_missing_header_is_named(monkeypatch, tmp_path):
+    build.sysconfig.get_config_vars()              # reads its own paths once, before they are replaced
     monkeypatch.setattr(build.sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
     with pytest.raises(build.CannotBuild, match="Python.h"):
         build.build(tmp_path, force=True)
