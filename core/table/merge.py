@@ -38,7 +38,7 @@ def choose(regions: "RegionReading | None", model: "ModelReading | None") -> Cho
     """Whose table to take; None stands for an engine that was not asked."""
     if model is None or regions is None:
         asked = REGIONS if model is None else MODEL
-        return Choice(asked, f"{asked.capitalize()}: the only engine that was asked.", None)
+        return Choice(asked, f"{asked.capitalize()}: no other engine read the picture.", None)
     closed, read = regions.table, model.table
     if closed is None or read is None:
         return _single(closed, read)

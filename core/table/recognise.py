@@ -30,6 +30,7 @@ class Structure:
     """Where the rows, columns and cells of a picture are.
 
     table             None where it abstains; then `reason` says why. Boxes in pixels of `rgb`
+    confidence        of the whole table: the model's, or how completely the least ruled cell is ruled where the regions were taken
     rgb               the picture as it was read: turned by `rotation_degrees` (clockwise)
     reading, model    what the regions and the model saw, in pixels of `rgb`; None where they were not asked
     straight, to_rgb  [height, width] of the straightened picture, and float64 [2, 3] from its pixels to those of `rgb`

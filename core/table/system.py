@@ -1,6 +1,6 @@
 """The whole system on held-out drawings and the shared picture sets, structure only: the model, the regions and what is taken of the two.
 
-python -m core.table.system SET [--every N] [--data DIR] [--engine auto] [--calibrate]
+python -m core.table.system SET [--every N] [--data DIR] [--engine auto|model|regions] [--model full|mobile] [--calibrate]
 
 SET is drawings, wiki_rendered, pubtabnet or icdar2013. An abstention scores 0. --calibrate prints the logistic fit of "the structure is exact" that
 `core.table.reader` holds as FIT and HEADS_FIT; it belongs on the drawings.
@@ -95,11 +95,12 @@ def main() -> None:
     parser.add_argument("set")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("VITRINE_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")) / "tables")
+    parser.add_argument("--engine", default="auto", choices=("auto", MODEL, REGIONS))
     parser.add_argument("--model", default="full", choices=("full", "mobile"))
     parser.add_argument("--calibrate", action="store_true")
     options = parser.parse_args()
-    work = calibrate if options.calibrate else evaluate
-    print(json.dumps(work(options.data, options.set, options.every, TableConfig(model=options.model)), indent=1))
+    work, engine = (calibrate, MODEL) if options.calibrate else (evaluate, options.engine)
+    print(json.dumps(work(options.data, options.set, options.every, TableConfig(engine=engine, model=options.model)), indent=1))
 
 
 if __name__ == "__main__":
