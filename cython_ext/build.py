@@ -11,7 +11,8 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 DIRECTIVES = {"language_level": 3, "binding": True, "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}
 UNIX_FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
-"""-g0: what debuggers want is a third of the time and two thirds of the file. No -march: what is built here loads on any processor of its family. A kernel that gains from newer ones takes target_clones in its header."""
+"""-g0: what debuggers want is a third of the time and two thirds of the file. No -march: what is built here loads on any processor of its family.
+A kernel that gains from newer ones takes target_clones in its header."""
 MORE_FLAGS = {"radio": ["-ffp-contract=off"]}
 """radio promises the bits of its twin."""
 VECTOR_TYPES = {"combining", "radio"}

@@ -1,4 +1,4 @@
-/* Fused IQ combining for 16 groups of subcarriers at once: plain C on vectors of 16, cloned per processor level where the compiler can choose at load time. */
+/* Fused IQ combining for 16 groups of subcarriers at once: plain C on vectors of 16, cloned per processor level where that can be chosen at load time. */
 #ifndef VITRINE_COMBINING_H
 #define VITRINE_COMBINING_H
 
@@ -112,7 +112,7 @@ INLINE void turn_sixteen(float *tile, float *out)
     shuffle(other, out, 16);
 }
 
-/* out[k][r] = row r [k], k < count; the last of `real` rows stands for those that are not there. A last part of less than 16 goes over what is there already. */
+/* out[k][r] = row r [k], k < count; the last of `real` rows stands for those that are not there. A last part of less than 16 goes over what is there. */
 CLONES static void read_rows(const float *rows, ptrdiff_t stride, int real, int count, float *out)
 {
     float tile[16 * LANES];

@@ -1,4 +1,4 @@
-"""Joint LMMSE combining of antenna signals (IQ combining), fused: whiten, Gram, Cholesky, apply, unbias and SINR without a weight stored; loops in combining.h."""
+"""Joint LMMSE combining of antenna signals (IQ combining), fused: whiten, Gram, Cholesky, apply, unbias, SINR; loops in combining.h."""
 
 import numpy as np
 from libc.stddef cimport ptrdiff_t
@@ -34,8 +34,9 @@ def combine_iq(const float complex[:, :, ::1] y, const float complex[:, :, ::1] 
     cdef Py_ssize_t groups = h.shape[0], antennas = h.shape[1], layers = h.shape[2], subcarriers = y.shape[1]
     if (y.shape[2] != antennas or noise_var.shape[0] != antennas or groups == 0 or subcarriers % groups or out_symbols.shape[0] != y.shape[0]
             or out_symbols.shape[1] != subcarriers or out_symbols.shape[2] != layers or out_sinr.shape[0] != groups or out_sinr.shape[1] != layers):
-        raise ValueError(f"y is {y.shape[0]} x {subcarriers} x {y.shape[2]}, h {groups} x {antennas} x {layers}, noise_var {noise_var.shape[0]} long, the outputs "
-                         f"{out_symbols.shape[0]} x {out_symbols.shape[1]} x {out_symbols.shape[2]} and {out_sinr.shape[0]} x {out_sinr.shape[1]}: they do not fit.")
+        raise ValueError(f"y is {y.shape[0]} x {subcarriers} x {y.shape[2]}, h {groups} x {antennas} x {layers}, noise_var {noise_var.shape[0]} long, "
+                         f"the outputs {out_symbols.shape[0]} x {out_symbols.shape[1]} x {out_symbols.shape[2]} "
+                         f"and {out_sinr.shape[0]} x {out_sinr.shape[1]}: they do not fit.")
     cdef Combining job = Combining(<const float *> &y[0, 0, 0], <const float *> &h[0, 0, 0], &noise_var[0], <float *> &out_symbols[0, 0, 0], &out_sinr[0, 0],
                                    groups, antennas, layers, y.shape[0], subcarriers // groups, NULL)
     cdef uint8_t[::1] room = np.empty(combining_room(antennas, layers) + 64, dtype=np.uint8)

@@ -148,8 +148,8 @@ INLINE void IN(unbias)(const LANE *gram, int real_layers, int layers, LANE *turn
 }
 
 /* From h[n][k], in rows of 16, to the filters of WIDE groups: `turn` is unbiased A, `white` becomes the matched filter (H^H R^-1)_kn, sinr[layers][WIDE]. */
-CLONES static void IN(weigh)(const float *h, const float *noise_var, int antennas, int real_layers, int layers, LANE *white, LANE *gram, LANE *factor, LANE *turn,
-                             REAL *sinr, REAL *doubt)
+CLONES static void IN(weigh)(const float *h, const float *noise_var, int antennas, int real_layers, int layers, LANE *white, LANE *gram, LANE *factor,
+                             LANE *turn, REAL *sinr, REAL *doubt)
 {
     IN(whiten)(h, noise_var, antennas, real_layers, layers, white);
     for (int i = 0; i < layers; i += 2)

@@ -202,7 +202,8 @@ INLINE void unpack_any(const uint8_t *in, int bits, int16_t *mantissas)
 INLINE void unpack_mantissas(const uint8_t *in, int bits, int16_t *mantissas)
 {
     if (bits == 9) {
-        const lane_words both = __builtin_convertvector((words) unpack_nines(in, 0), lane_words) | __builtin_convertvector((words) unpack_nines(in, 1), lane_words) << 16;
+        const words i = (words) unpack_nines(in, 0), q = (words) unpack_nines(in, 1);
+        const lane_words both = __builtin_convertvector(i, lane_words) | __builtin_convertvector(q, lane_words) << 16;
         memcpy(mantissas, &both, sizeof(int16_t) * PRB);
     } else
         unpack_any(in, bits, mantissas);
@@ -226,10 +227,10 @@ CLONES static void unpack_prbs(const uint8_t *in, ptrdiff_t count, int bits, int
     }
 }
 
-/* Resource blocks of one antenna and symbol -> its two rows in each of `blocks` blocks of planes, out[block][span][antennas][2][16] from the antenna's place on.
+/* Resource blocks of one antenna and symbol -> its two rows in each block of planes, out[block][span][antennas][2][16] from the antenna's place on.
    re, im: room for 16 * span * blocks + 16 floats; what the last block has beyond `groups` repeats the last group. */
-CLONES static void unpack_planes(const uint8_t *in, ptrdiff_t prb_stride, ptrdiff_t prbs, int bits, float scale, ptrdiff_t groups, ptrdiff_t span, ptrdiff_t antennas,
-                                 float *restrict re, float *restrict im, float *restrict out)
+CLONES static void unpack_planes(const uint8_t *in, ptrdiff_t prb_stride, ptrdiff_t prbs, int bits, float scale, ptrdiff_t groups, ptrdiff_t span,
+                                 ptrdiff_t antennas, float *restrict re, float *restrict im, float *restrict out)
 {
     const ptrdiff_t blocks = (groups + LANES - 1) / LANES, there = groups * span;
     for (ptrdiff_t k = 0; k < prbs; k++, in += prb_stride) {

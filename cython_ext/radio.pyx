@@ -64,7 +64,8 @@ cdef float axis(int bits, float *steps):
 cdef check_demap(const Py_ssize_t *x, const Py_ssize_t *sinr, int bits, const Py_ssize_t *out):
     if (any(x[k] != out[k] for k in range(4)) or x[1] != sinr[0] or x[3] != sinr[1] or x[4] != 2 or out[4] != bits
             or not x[5] == sinr[2] == out[5] == 16):
-        raise ValueError(f"x is {[x[k] for k in range(6)]}, sinr {[sinr[k] for k in range(3)]}, the output {[out[k] for k in range(6)]}: they do not fit {bits} bits.")
+        raise ValueError(f"x is {[x[k] for k in range(6)]}, sinr {[sinr[k] for k in range(3)]}, the output {[out[k] for k in range(6)]}: "
+                         f"they do not fit {bits} bits.")
 
 
 cdef check_limit(int limit):
@@ -103,22 +104,23 @@ cdef check_bfp(Py_ssize_t blocks, Py_ssize_t width, Py_ssize_t packed_blocks, Py
     if not 2 <= bits <= 16:
         raise ValueError(f"A mantissa has 2 to 16 bits, not {bits}.")
     if blocks != packed_blocks or width != 24 or packed_width != 1 + 3 * bits:
-        raise ValueError(f"The values are {blocks} x {width}, the packed ones {packed_blocks} x {packed_width}: {bits} bits want 24 and {1 + 3 * bits} in a row.")
+        raise ValueError(f"The values are {blocks} x {width}, the packed ones {packed_blocks} x {packed_width}: "
+                         f"{bits} bits want 24 and {1 + 3 * bits} in a row.")
 
 
 def bfp_planes(const uint8_t[:, :, :, :] packed, int bits, float scale, float[:, :, :, :, :, ::1] out):
     """Packed resource blocks straight into blocked planes, times `scale`: what combine_planes takes.
 
-    packed uint8[symbols, ant, prbs, 1 + 3 bits], each block in one piece; out float32[symbols, blocks, span, ant, 2, 16] with 12 prbs = groups x span subcarriers in ceil(groups / 16) blocks;
-    lanes beyond the last group repeat it. Raises ValueError where the shapes do not fit.
+    packed uint8[symbols, ant, prbs, 1 + 3 bits], each block in one piece; out float32[symbols, blocks, span, ant, 2, 16]:
+    12 prbs = groups x span subcarriers in ceil(groups / 16) blocks, lanes beyond the last group repeat it. Raises ValueError where the shapes do not fit.
     """
     cdef Py_ssize_t symbols = packed.shape[0], antennas = packed.shape[1], prbs = packed.shape[2], blocks = out.shape[1], span = out.shape[2], s, n
     cdef Py_ssize_t groups = 12 * prbs // span if span else 0
     check_bfp(prbs, 24, prbs, packed.shape[3], bits)
-    if (groups == 0 or groups * span != 12 * prbs or blocks != (groups + 15) // 16 or packed.strides[3] != 1 or out.shape[0] != symbols or out.shape[3] != antennas
-            or out.shape[4] != 2 or out.shape[5] != 16):
-        raise ValueError(f"{symbols} x {antennas} x {prbs} resource blocks do not fit planes of {out.shape[0]} symbols, {blocks} blocks, {span} subcarriers a group "
-                         f"and {out.shape[3]} antennas.")
+    if (groups == 0 or groups * span != 12 * prbs or blocks != (groups + 15) // 16 or packed.strides[3] != 1
+            or out.shape[0] != symbols or out.shape[3] != antennas or out.shape[4] != 2 or out.shape[5] != 16):
+        raise ValueError(f"{symbols} x {antennas} x {prbs} resource blocks do not fit planes of {out.shape[0]} symbols, {blocks} blocks, "
+                         f"{span} subcarriers a group and {out.shape[3]} antennas.")
     cdef float[:, ::1] rows = np.empty((2, 16 * span * blocks + 16), dtype=np.float32)
     with nogil:
         for s in range(symbols):

@@ -404,21 +404,22 @@ def _check_bfp(values, packed, bits):
     if not 2 <= bits <= 16:
         raise ValueError(f"A mantissa has 2 to 16 bits, not {bits}.")
     if values[0] != packed[0] or values[1] != 24 or packed[1] != 1 + 3 * bits:
-        raise ValueError(f"The values are {values[0]} x {values[1]}, the packed ones {packed[0]} x {packed[1]}: {bits} bits want 24 and {1 + 3 * bits} in a row.")
+        raise ValueError(f"The values are {values[0]} x {values[1]}, the packed ones {packed[0]} x {packed[1]}: "
+                         f"{bits} bits want 24 and {1 + 3 * bits} in a row.")
 
 
 def bfp_planes(packed, bits, scale, out):
     """Packed resource blocks straight into blocked planes, times `scale`: what combine_planes takes.
 
-    packed uint8[symbols, ant, prbs, 1 + 3 bits], each block in one piece; out float32[symbols, blocks, span, ant, 2, 16] with 12 prbs = groups x span subcarriers in ceil(groups / 16) blocks;
-    lanes beyond the last group repeat it. Raises ValueError where the shapes do not fit.
+    packed uint8[symbols, ant, prbs, 1 + 3 bits], each block in one piece; out float32[symbols, blocks, span, ant, 2, 16]:
+    12 prbs = groups x span subcarriers in ceil(groups / 16) blocks, lanes beyond the last group repeat it. Raises ValueError where the shapes do not fit.
     """
     (symbols, antennas, prbs, width), (_, blocks, span) = packed.shape, out.shape[:3]
     _check_bfp((prbs, 24), (prbs, width), bits)
     groups = 12 * prbs // span if span else 0
     if not groups or groups * span != 12 * prbs or blocks != -(-groups // 16) or out.shape != (symbols, blocks, span, antennas, 2, 16):
-        raise ValueError(f"{symbols} x {antennas} x {prbs} resource blocks do not fit planes of {out.shape[0]} symbols, {blocks} blocks, {span} subcarriers a group "
-                         f"and {out.shape[3]} antennas.")
+        raise ValueError(f"{symbols} x {antennas} x {prbs} resource blocks do not fit planes of {out.shape[0]} symbols, {blocks} blocks, "
+                         f"{span} subcarriers a group and {out.shape[3]} antennas.")
     flat = packed.reshape(-1, width)
     weight = np.float32(scale) * (1 << (flat[:, :1] & 15).astype(np.int32)).astype(np.float32)
     values = (_mantissas(flat, bits).astype(np.float32) * weight).reshape(symbols, antennas, groups, span, 2)

@@ -63,8 +63,8 @@ def combine_planes(y, h, noise_var, groups: int) -> Combined:
 def demap_planes(x, sinr, qam_bits: int) -> np.ndarray:
     """Exact max-log LLRs ln P(bit = 0) / P(bit = 1) of Gray QAM (3GPP TS 38.211, 5.1.3 to 5.1.6), float32[symbols, blocks, span, layers, bits, 16].
 
-    x float32[symbols, blocks, span, layers, 2, 16] of unit power and sinr float32[blocks, layers, 16] (linear) as combine_planes returns them; qam_bits 2, 4, 6 or 8.
-    Raises ConfigError for other bits or shapes that do not fit.
+    x float32[symbols, blocks, span, layers, 2, 16] of unit power and sinr float32[blocks, layers, 16] (linear) as combine_planes returns them;
+    qam_bits 2, 4, 6 or 8. Raises ConfigError for other bits or shapes that do not fit.
     """
     x, sinr = _demap_inputs(x, sinr, qam_bits)
     llrs = aligned((*x.shape[:4], qam_bits, LANES), np.float32)
@@ -135,14 +135,15 @@ class Demapped(NamedTuple):
 def uplink_llrs(packed, iq_bits: int, h, noise_var, qam_bits: int, llr_bits: int = 4, step: float = 1.0, scale: float = 2.0 ** -15, span: int = 1) -> Demapped:
     """From fronthaul bytes to quantised LLRs: bfp_planes, combine_planes, demap_planes_int8, some blocks at a time so that the steps meet in the cache.
 
-    packed uint8[symbols, ant, prbs, 1 + 3 iq_bits]; h float32[blocks, ant, layers, 2, 16] (channel_planes) and noise_var float32[ant] in the units of the scaled values.
-    Raises as its parts do.
+    packed uint8[symbols, ant, prbs, 1 + 3 iq_bits]; h float32[blocks, ant, layers, 2, 16] (channel_planes) and noise_var float32[ant] in the units
+    of the scaled values. Raises as its parts do.
     """
     packed, h, noise_var = _integers(packed, np.uint8, "The packed values"), _numbers(h, np.float32, "h"), _noise(noise_var)
     groups, greatest, step = _groups_of(packed, iq_bits, span), _greatest(llr_bits), _step(step)
     symbols, antennas, prbs, _ = packed.shape
     blocks = -(-groups // LANES)
-    if h.ndim != 5 or h.shape[:2] != (blocks, antennas) or h.shape[3:] != (2, LANES) or not h.shape[2] or len(noise_var) != antennas or qam_bits not in QAM_BITS:
+    if (h.ndim != 5 or h.shape[:2] != (blocks, antennas) or h.shape[3:] != (2, LANES) or not h.shape[2] or len(noise_var) != antennas
+            or qam_bits not in QAM_BITS):
         raise ConfigError(f"h{list(h.shape)}, noise_var{list(noise_var.shape)} and {qam_bits} bits a symbol do not fit {blocks} blocks of {antennas} antennas.")
     layers = h.shape[2]
     llrs, sinr = aligned((symbols, blocks, span, layers, qam_bits, LANES), np.int8), aligned((blocks, layers, LANES), np.float32)
@@ -162,7 +163,7 @@ def uplink_llrs(packed, iq_bits: int, h, noise_var, qam_bits: int, llr_bits: int
 def to_planes(rows, span: int = 1) -> np.ndarray:
     """Blocked planes float32[..., blocks, span, n, 2, 16] of complex rows [..., sc, n]: 16 groups of `span` subcarriers side by side, the last one repeated.
 
-    For a channel [groups, ant, layers] give it as rows [groups, ant * layers] and reshape, or use channel_planes. Raises ConfigError for a span that does not divide sc.
+    channel_planes does it for a channel. Raises ConfigError for a span that does not divide sc.
     """
     rows = np.asarray(rows)
     *outer, subcarriers, n = rows.shape
@@ -223,7 +224,8 @@ def _demap_inputs(x, sinr, qam_bits: int) -> tuple[np.ndarray, np.ndarray]:
     if qam_bits not in QAM_BITS:
         raise ConfigError(f"A symbol has 2, 4, 6 or 8 bits, not {qam_bits}.")
     if x.ndim != 6 or x.shape[4:] != (2, LANES) or sinr.shape != (x.shape[1], x.shape[3], LANES):
-        raise ConfigError(f"x{list(x.shape)} and sinr{list(sinr.shape)} do not fit: they are [symbols, blocks, span, layers, 2, {LANES}] and [blocks, layers, {LANES}].")
+        raise ConfigError(f"x{list(x.shape)} and sinr{list(sinr.shape)} do not fit: they are "
+                          f"[symbols, blocks, span, layers, 2, {LANES}] and [blocks, layers, {LANES}].")
     return x, sinr
 
 

@@ -180,6 +180,7 @@ def test_shapes_that_do_not_fit_are_refused(kernels):
         with pytest.raises(ValueError, match="do not fit"):
             kernels.combine_iq(*wrong)
     py, ph, px, ps = blocks(y.reshape(2, 4, 2, 6), 1), blocks(h, 0), np.empty((2, 1, 2, 3, 2, 16), np.float32), np.empty((1, 3, 16), np.float32)
-    for wrong in ((py, ph, noise_var, 17, px, ps), (py, ph, noise_var, 0, px, ps), (py, ph, noise_var[1:], 4, px, ps), (py, ph, noise_var, 4, px[:1].copy(), ps)):
+    for wrong in ((py, ph, noise_var, 17, px, ps), (py, ph, noise_var, 0, px, ps), (py, ph, noise_var[1:], 4, px, ps),
+                  (py, ph, noise_var, 4, px[:1].copy(), ps)):
         with pytest.raises(ValueError, match="do not fit"):
             kernels.combine_planes(*wrong)

@@ -135,7 +135,8 @@ def test_mantissas_stand_with_their_highest_bit_first(kernels):
 @settings(max_examples=60, deadline=None)
 def test_packing_has_the_bytes_of_the_twin_and_comes_back_within_its_exponent(seed, count, bits):
     rng = np.random.default_rng(seed)
-    values = np.concatenate([SPECIAL[rng.integers(0, len(SPECIAL), 2)], rng.integers(-32768, 32768, (count, 24)).astype(np.int16) >> rng.integers(0, 16, (count, 1)).astype(np.int16)])
+    some = rng.integers(-32768, 32768, (count, 24)).astype(np.int16) >> rng.integers(0, 16, (count, 1)).astype(np.int16)
+    values = np.concatenate([SPECIAL[rng.integers(0, len(SPECIAL), 2)], some])
     packed = pack(cython_ext, values, bits)
     np.testing.assert_array_equal(packed, pack(reference, values, bits))
     back = unpack(cython_ext, packed, bits)
@@ -184,7 +185,8 @@ def test_wrong_arguments_are_refused(kernels):
     values, packed, planes = np.zeros((2, 24), np.int16), np.zeros((2, 28), np.uint8), np.empty((1, 1, 1, 1, 2, 16), np.float32)
     for call, sentence in [
         (lambda: kernels.demap_planes(x, sinr, 3, llrs), "2, 4, 6 or 8 bits, not 3"), (lambda: kernels.demap_planes(x, sinr, 6, llrs), "do not fit 6 bits"),
-        (lambda: kernels.demap_planes_int8(x, sinr[:1].copy(), 4, 1.0, 7, whole), "do not fit"), (lambda: kernels.demap_planes_int8(x, sinr, 4, 1.0, 0, whole), "1 to 127, not 0"),
+        (lambda: kernels.demap_planes_int8(x, sinr[:1].copy(), 4, 1.0, 7, whole), "do not fit"),
+        (lambda: kernels.demap_planes_int8(x, sinr, 4, 1.0, 0, whole), "1 to 127, not 0"),
         (lambda: kernels.add_llrs(whole[0, 0, 0, 0, 0], whole[0, 0, 0, 0, 0, :9], 7, whole[0, 0, 0, 0, 1]), "16 and 9 LLRs"),
         (lambda: kernels.bfp_pack(values, 1, packed), "2 to 16 bits, not 1"), (lambda: kernels.bfp_pack(values, 8, packed), "8 bits want 24 and 25"),
         (lambda: kernels.bfp_unpack(packed, 9, values[:1]), "2 x 28"), (lambda: kernels.bfp_planes(packed.reshape(1, 1, 2, 28), 9, 1.0, planes), "do not fit"),

@@ -1,4 +1,4 @@
-"""The radio kernels against tuned NumPy (and torch where it is there): IQ combining, the chain from fronthaul bytes to LLRs, LLRs and block floating point alone.
+"""The radio kernels against tuned NumPy (and torch): IQ combining, the chain from fronthaul bytes to LLRs, LLRs and block floating point alone.
 
 Each rival has its own best layout, prepared before the clock runs: [groups, symbols x span, antennas] for combining, planes for LLRs, chunks that fit the cache
 for block floating point. Process CPU time, one thread, in turns; best of a block of calls, then the median over rounds of (fastest rival / kernel).
@@ -82,7 +82,7 @@ __attribute__((noinline, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "defa
 
 
 def fma_peak() -> tuple[float, str]:
-    """Highest rate seen of single-precision multiply-adds on one thread, FLOP/s, and by what: a C loop on registers, or NumPy's matrix product where none compiles."""
+    """Highest rate seen of single-precision multiply-adds on one thread, FLOP/s, and by what: a C loop on registers, else NumPy's matrix product."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler:
         with tempfile.TemporaryDirectory(prefix="vitrine-peak-") as place:
@@ -172,7 +172,8 @@ def combining_section(shapes, rounds: int, peak: float, how: str) -> tuple[Secti
         for span, spread in ((1, 1.0), (6, 1.0), *(((1, 1e-3),) if (antennas, layers) == (32, 8) else ())):
             section.rows.append(_combining_row(antennas, layers, span, spread, rounds, peak))
     plain = [row for row in section.rows if not row["name"].endswith("clustered")]
-    worst = {f"combine_{form}_g{span}": min(row[f"NumPy / {form}"].median for row in plain if row["span"] == span) for form in ("rows", "planes") for span in (1, 6)}
+    worst = {f"combine_{form}_g{span}": min(row[f"NumPy / {form}"].median for row in plain if row["span"] == span)
+             for form in ("rows", "planes") for span in (1, 6)}
     return section, {**worst, "combine_peak_share": min(row["share of peak"] for row in plain)}
 
 
@@ -186,7 +187,8 @@ def _combining_row(antennas: int, layers: int, span: int, spread: float, rounds:
     calls = {f"NumPy {chunk} {form}": numpy_combining(own, h, noise_var, chunk, form) for chunk in (64, 512, groups) for form in (True, False)}
     torch_run = torch_combining(own, h, noise_var)
     calls |= {"torch": torch_run} if torch_run else {}
-    calls |= {"rows": lambda: cython_ext.combine_iq(y, h, noise_var, symbols, sinr), "planes": lambda: cython_ext.combine_planes(py, ph, noise_var, groups, px, ps)}
+    calls |= {"rows": lambda: cython_ext.combine_iq(y, h, noise_var, symbols, sinr),
+              "planes": lambda: cython_ext.combine_planes(py, ph, noise_var, groups, px, ps)}
     times = rounds_of(calls, rounds)
     row = {"name": f"{antennas} x {layers}, G={span}{'' if spread == 1 else ', clustered'}", "span": span, "rounds": rounds,
            "NumPy / rows": gain(times, "rows", "NumPy"), "NumPy / planes": gain(times, "planes", "NumPy")}
@@ -276,7 +278,8 @@ def numpy_chain(packed: np.ndarray, h: np.ndarray, noise_var: np.ndarray, chunk:
 
 
 def chain_section(shapes, rounds: int) -> tuple[Section, dict]:
-    section = Section("chain", "Uplink chain, CPU time: 9-bit block floating point bytes to 4-bit LLRs of 64QAM, G=1", f"{NOTE}; LLRs differ: share of all that are not NumPy's")
+    section = Section("chain", "Uplink chain, CPU time: 9-bit block floating point bytes to 4-bit LLRs of 64QAM, G=1",
+                      f"{NOTE}; LLRs differ: share of all that are not NumPy's")
     for antennas, layers in shapes:
         y, h, noise_var = scene(SUBCARRIERS, 1, antennas, layers)
         iq = np.clip(np.rint(y.view(np.float32).reshape(*y.shape, 2) / SCALE), -32768, 32767).astype(np.int16)
@@ -285,7 +288,8 @@ def chain_section(shapes, rounds: int) -> tuple[Section, dict]:
         calls = {f"NumPy {chunk} {form}": numpy_chain(packed, h, noise_var, chunk, form) for chunk in (64, 512) for form in (True, False)}
         calls["ours"] = lambda packed=packed, planes=planes, noise_var=noise_var: kernels.uplink_llrs(packed, 9, planes, noise_var, 6, scale=SCALE)
         times = rounds_of(calls, max(3, rounds - 2))
-        section.rows.append({"name": f"{antennas} x {layers}", "rounds": len(times["ours"]), "NumPy / chain": gain(times, "ours", "NumPy"), "ms": 1e3 * np.median(times["ours"]),
+        section.rows.append({"name": f"{antennas} x {layers}", "rounds": len(times["ours"]), "NumPy / chain": gain(times, "ours", "NumPy"),
+                             "ms": 1e3 * np.median(times["ours"]),
                              "NumPy ms": 1e3 * min(np.median(found) for name, found in times.items() if name != "ours"),
                              "LLRs differ": _differ(calls["ours"]().llrs, calls["NumPy 64 True"](), layers)})
     return section, {"chain": min(row["NumPy / chain"].median for row in section.rows)}
@@ -301,18 +305,20 @@ def _differ(ours: np.ndarray, rival: np.ndarray, layers: int) -> float:
 
 def small_section(rounds: int) -> tuple[Section, dict]:
     rng = np.random.default_rng(0)
-    section = Section("small_kernels", "LLRs and block floating point alone, CPU time", "rival / kernel, outputs kept between calls; NumPy: planes in place and in chunks, shifts of words")
+    section = Section("small_kernels", "LLRs and block floating point alone, CPU time",
+                      "rival / kernel, outputs kept between calls; NumPy: planes in place and in chunks, shifts of words")
     llr_times = rounds_of(_llr_calls(rng), rounds)
     values = (rng.standard_normal((14 * 32 * PRBS, 24)) * 2000).astype(np.int16)
     packed, back = np.empty((len(values), 28), np.uint8), np.empty_like(values)
     sums = rng.integers(-7, 8, (2, 2_000_000)).astype(np.int8)
     total, wide = np.empty_like(sums[0]), np.empty(sums.shape[1], np.int8)
+    packing = {"NumPy": lambda: numpy_pack(values, packed), "ours": lambda: cython_ext.bfp_pack(values, 9, packed)}
+    unpacking = {"NumPy": lambda: numpy_unpack(packed, back), "ours": lambda: cython_ext.bfp_unpack(packed, 9, back)}
+    adding = {"NumPy": lambda: np.clip(np.add(sums[0], sums[1], out=wide), -7, 7, out=wide), "ours": lambda: cython_ext.add_llrs(sums[0], sums[1], 7, total)}
     pairs = {
         "64QAM LLRs, float": ("ours", "NumPy", llr_times), "64QAM LLRs, int8": ("ours int8", "in int8", llr_times),
-        "BFP pack, 9 bits": ("ours", "NumPy", rounds_of({"NumPy": lambda: numpy_pack(values, packed), "ours": lambda: cython_ext.bfp_pack(values, 9, packed)}, rounds)),
-        "BFP unpack, 9 bits": ("ours", "NumPy", rounds_of({"NumPy": lambda: numpy_unpack(packed, back), "ours": lambda: cython_ext.bfp_unpack(packed, 9, back)}, rounds)),
-        "LLR addition": ("ours", "NumPy", rounds_of({"NumPy": lambda: np.clip(np.add(sums[0], sums[1], out=wide), -7, 7, out=wide),
-                                                     "ours": lambda: cython_ext.add_llrs(sums[0], sums[1], 7, total)}, rounds)),
+        "BFP pack, 9 bits": ("ours", "NumPy", rounds_of(packing, rounds)), "BFP unpack, 9 bits": ("ours", "NumPy", rounds_of(unpacking, rounds)),
+        "LLR addition": ("ours", "NumPy", rounds_of(adding, rounds)),
     }
     for name, (ours, rivals, times) in pairs.items():
         section.rows.append({"name": name, "rounds": rounds, "NumPy / kernel": gain(times, ours, rivals), "ms": 1e3 * np.median(times[ours])})

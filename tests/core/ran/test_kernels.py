@@ -57,7 +57,8 @@ def test_a_noise_power_is_positive(slot, noise_var):
 
 def test_shapes_that_do_not_fit_are_named(slot):
     y, h, noise_var = slot
-    for wrong in ((y[:, :23], h, noise_var), (y, h[:, :4], noise_var), (y, h, noise_var[:4]), (y[0], h, noise_var), (y, h[:, :, :0], noise_var), (y, h[:0], noise_var)):
+    for wrong in ((y[:, :23], h, noise_var), (y, h[:, :4], noise_var), (y, h, noise_var[:4]), (y[0], h, noise_var),
+                  (y, h[:, :, :0], noise_var), (y, h[:0], noise_var)):
         with pytest.raises(ConfigError, match="do not fit: y is"):
             kernels.combine_iq(*wrong)
     with pytest.raises(ConfigError, match="3 groups do not fit|40 groups do not fit"):
