@@ -38,14 +38,14 @@ def coverage_table(maps: Mapping[str, Coverage], marked: str) -> str:
     for name, words in MAPS.items():
         c = maps[name]
         who = f"Radio {c.trps[0] + 1} alone" if name == "one" else words.replace("All", f"All {len(c.trps)}", 1)
-        cells = [who, f"{c.radiated_dbm:.0f}", f"{dbm(c.p5_dbm)}", f"{100 * c.holes_share:.1f}\u00a0%"]
+        cells = [who, f"{c.radiated_dbm:.0f}", f"{dbm(c.p5_dbm, 1)}", f"{100 * c.holes_share:.1f}\u00a0%"]
         lines.append("| " + " | ".join(f"**{cell}**" if name == marked else cell for cell in cells) + " |")
     return "\n".join(lines)
 
 
-def dbm(level: float) -> str:
+def dbm(level: float, digits: int = 0) -> str:
     """-73.2 -> "−73 dBm", with a real minus and a no-break space."""
-    return f"{level:.0f}".replace("-", "\u2212") + "\u00a0dBm"
+    return f"{level:.{digits}f}".replace("-", "\u2212") + "\u00a0dBm"
 
 
 def gain(step_db: float) -> str:

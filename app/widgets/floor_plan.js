@@ -2,7 +2,7 @@
 // data: width_m, depth_m, walls [[x0, y0, x1, y1, loss_db]], radios [[x, y]], users [[x, y]], heat {nx, ny, dbm, best, holes_dbm, low_dbm, high_dbm, palette, hole},
 // sending [indices], said (one sentence under the plan), fixed (false: users are drawn anew for each drop), turn. Sends "moved": {radios, users, what, index}.
 const NS = "http://www.w3.org/2000/svg";
-const STEP_M = 0.5, FAST_M = 2, SEND_MS = 160, EDGE = 18, TALLEST = 380;
+const STEP_M = 0.5, FAST_M = 2, SEND_MS = 160, EDGE = 18, TALLEST = 330;
 const make = (name, into, attributes) => {
   const node = document.createElementNS(NS, name);
   Object.entries(attributes || {}).forEach(([key, value]) => node.setAttribute(key, value));
