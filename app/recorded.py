@@ -26,6 +26,6 @@ def rows(slug: str, section: str) -> list[dict]:
 
 
 def headline(slug: str, row: Headline) -> tuple[str, float | None]:
-    """Our headline figure in words and as a number; "not measured yet" and None where the bench has not been recorded."""
+    """Our headline figure in words and as a number; "not yet" and None where the bench has not been recorded."""
     here = value(slug, row.bench_key)
-    return (row.form.format(here), float(here)) if here is not None else ("not measured yet", None)
+    return (row.form.format(here), float(here)) if here is not None else ("not yet", None)

@@ -69,7 +69,7 @@ def between(this: Reading) -> list[tuple[str, str]]:
     sizes = {name: (max(c["row"] + c["rowspan"] for c in cells), max(c["col"] + c["colspan"] for c in cells)) for name, cells in found.items()}
     spent = {name: sum(this.trace["seconds"].get(stage, 0.0) for stage in stages) for name, stages in STAGES.items()}
     return [("same cells", f"{shared:,} of {max(map(len, found.values())):,}"),
-            *((word, " | ".join(f"{size[axis]:,}" for size in sizes.values())) for axis, word in enumerate(("rows", "columns"))),
+            *((word, " | ".join(f"{size[axis]:,}" for size in sizes.values())) for axis, word in enumerate(("rows, left | right", "columns, left | right"))),
             ("time, model ÷ regions", f"{spent['model'] / max(spent['regions'], 1e-9):.1f}×")]
 
 
