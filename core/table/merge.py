@@ -24,6 +24,9 @@ MORE_ROWS = 2
 MORE_CELLS, SURE = 1.25, 0.5
 """Where the model finds so many times more cells and is surer than this, the rules have run cells together."""
 
+PARTLY_SEEN = 0.8
+"""Rules of which no more than this share was seen, on average around the cells, or whose sides were inferred, yield to a surer model."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -50,7 +53,7 @@ def choose(regions: "RegionReading | None", model: "ModelReading | None") -> Cho
     if len(read.cells) >= MORE_CELLS * len(closed.cells) and model.confidence > SURE:
         return Choice(MODEL, f"Model: {_count(len(read.cells), 'cell')}, {_percent(model.confidence)} sure; "
                              f"the rules close only {len(closed.cells):,}.", False)
-    if model.confidence > ruled:
+    if ruled <= PARTLY_SEEN and model.confidence > ruled:
         return Choice(MODEL, f"Model: {_against(read, closed)}, {_percent(model.confidence)} sure; "
                              f"of the rules around the {_count(len(closed.cells), 'closed cell')} only {_percent(ruled)} were seen.", False)
     return Choice(REGIONS, f"Regions: {_closed(closed)}; the model found {_against(read, closed)}.", False)

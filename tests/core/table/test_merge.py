@@ -29,6 +29,7 @@ def seen(table: Table | None, confidence: float = 0.5) -> SimpleNamespace:
     (grid(5, 4, joined=3), seen(grid(9, 4), 0.8), MODEL, ["36 cells, 80\u00a0% sure", "close only 17"]),
     (grid(5, 4), seen(grid(9, 4), 0.3), REGIONS, ["5 closed rows"]),
     (grid(6, 4, sure=0.4), seen(grid(6, 3), 0.7), MODEL, ["6 rows and 3 columns, 70\u00a0% sure", "24 closed cells only 40\u00a0%"]),
+    (grid(6, 4, sure=0.9), seen(grid(6, 3), 0.97), REGIONS, ["6 closed rows and 4 columns", "6 rows and 3 columns"]),
     (None, seen(grid(6, 3)), MODEL, ["6 rows, 3 columns and 18 cells", "close no table"]),
     (grid(6, 3), seen(None), REGIONS, ["6 closed rows", "the model found no table"]),
 ])
