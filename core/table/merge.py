@@ -47,7 +47,7 @@ def choose(regions: "RegionReading | None", model: "ModelReading | None") -> Cho
         return _single(closed, read)
     if closed.without_text() == read.without_text():
         return Choice(REGIONS, f"Regions: both found {_size(closed)}; the rules place the cells more exactly.", True)
-    ruled = float(np.mean([c.confidence for c in closed.cells]))
+    ruled = round(float(np.mean([c.confidence for c in closed.cells])), 4)
     if closed.rows <= FEW_ROWS and read.rows >= MORE_ROWS * closed.rows:
         return Choice(MODEL, f"Model: it found {_count(read.rows, 'row')}; the rules close only {closed.rows:,}.", False)
     if len(read.cells) >= MORE_CELLS * len(closed.cells) and model.confidence > SURE:
