@@ -60,11 +60,12 @@ def _upload(row: Exhibit, place: desk.Desk) -> None:
     key = f"upload:{row.slug}:{place.uploader}"
 
     def take() -> None:
-        files = st.session_state[key] or []
+        brought = st.session_state[key] or []
+        files = brought if isinstance(brought, list) else [brought]
         if desk.take_uploads(row, [Source(f.name, f.getvalue()) for f in files]):
             desk.start(row, **row.on_page)
 
-    st.file_uploader("Or your own", row.accepts, accept_multiple_files=True, key=key, on_change=take,
+    st.file_uploader("Or your own", row.accepts, accept_multiple_files=row.max_files > 1, key=key, on_change=take,
                      max_upload_size=row.max_bytes // 1_000_000)
     for name, reason in place.refused:
         named = reason if reason.startswith(name) else f"{name}: {reason}"
