@@ -136,9 +136,9 @@ def against_paper_figure(this: Story, mode: str, px: int) -> tuple[go.Figure, st
     for name, own, role, (_, text) in zip(names, words, roles, stated):
         place = dict(x=1, xref="paper", y=name, showarrow=False)
         fig.add_annotation(text=own, xanchor="right", xshift=4.4 * px, font=dict(color=ink[role], size=px), **place)
-        fig.add_annotation(text=f"paper {text}", xanchor="left", xshift=5.2 * px, font=dict(color=ink["paper"], size=0.875 * px), **place)
-    fig.update_xaxes(range=[0, 100], title_text="share of IQC, which sends everything", ticksuffix=" %")
-    fig.update_layout(margin=dict(l=0, r=13 * px, t=0.5 * px, b=0), height=2.1 * px * len(names) + 4 * px)
+        fig.add_annotation(text=f"paper {text.replace('below', '<')}", xanchor="left", xshift=4.8 * px, font=dict(color=ink["paper"], size=0.875 * px), **place)
+    fig.update_xaxes(range=[0, 100], title_text="share of IQC, which sends everything", ticksuffix=" %", tickvals=[0, 50, 100])
+    fig.update_layout(margin=dict(l=0, r=11 * px, t=0.5 * px, b=0), height=2.1 * px * len(names) + 4 * px)
     said = "; ".join(f"{name} {value:.1f} %, paper {text}" for name, value, (_, text) in zip(names, values, stated))
     return fig, f"Share of IQC. {said}." + ("" if this.trace["is_post"] else " This scenario is not the one chosen to match the post.")
 

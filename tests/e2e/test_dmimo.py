@@ -56,6 +56,8 @@ def test_a_radio_is_dragged_and_the_plan_swept(studio, visit, tmp_path):
     page.get_by_text("You moved something").wait_for()
     page.get_by_text("Map of regimes, moving users").click()
     settled(page)
+    page.get_by_role("slider", name="Random placements").press("End")  # long enough to be seen growing
+    settled(page)
     here = page.url
     page.get_by_role("button", name="Sweep this floor plan").click()
     page.get_by_text("points so far").wait_for()
