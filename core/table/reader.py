@@ -29,7 +29,7 @@ UNSEEN = 0.6
 """A cell that only one of the two answers has is as sure as this at most."""
 NEAR_BINS = 2
 """A place token this many places away means the same gap."""
-FIT, HEADS_FIT, FIT_FLOOR = (0.31, 0.59, 3.08), (1.83, 5.77), 1e-4
+FIT, HEADS_FIT, FIT_FLOOR = (0.63, 0.87, 1.79), (2.12, 6.97), 1e-4
 """Logistic fits of "the structure is exact" on 100 drawings of held-out tables: constant, log probability, agreement; for the mobile model constant and
 log probability of its least sure place. Made by `python -m core.table.system drawings --every 2 --calibrate` (and --model mobile)."""
 LEAST_TOKEN_CONFIDENCE = 0.7
