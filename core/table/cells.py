@@ -1,5 +1,6 @@
 """The reading of a table's cells: all text lines go to the OCR engine in one go, equal ones once, and come back as the texts of the cells."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -43,7 +44,12 @@ def read_cells(rgb: np.ndarray, table: Table, boxes: Sequence[Box], engine: OcrE
 
 def _filled(cell: Cell, lines: Sequence[Reading]) -> Cell:
     known = [c for c in (cell.confidence, *(c for _, c in lines)) if c is not None]
-    return replace(cell, text="\n".join(t for t, _ in lines), confidence=round(min(known), 4) if known else None)
+    return replace(cell, text=flowed([t for t, _ in lines]), confidence=round(min(known), 4) if known else None)
+
+
+def flowed(lines: Sequence[str]) -> str:
+    """The lines of one cell; what was broken at a hyphen within a word or date ("1958-04-" "01") runs on, its hyphen kept."""
+    return re.sub(r"(?<=[^\W_]-)\n(?=[^\W_])", "", "\n".join(lines))
 
 
 def _read_unique(crops: Sequence[np.ndarray], engine: OcrEngine, progress: Progress) -> list[Reading]:

@@ -78,6 +78,13 @@ def test_equal_crops_are_read_once_and_confidence_is_the_smaller():
     assert {c.confidence for c in read.cells} == {0.4}
 
 
+@pytest.mark.parametrize("lines, wanted", [
+    (("1958-04-", "01"), "1958-04-01"), (("Jean-", "Paul"), "Jean-Paul"), (("one", "two"), "one\ntwo"), (("- a", "- b"), "- a\n- b"), (("up to -", "3"), "up to -\n3"),
+    (("5-", "(six)"), "5-\n(six)"), ((), "")])
+def test_what_was_broken_at_a_hyphen_runs_on(lines, wanted):
+    assert cells.flowed(lines) == wanted
+
+
 def test_text_at_90_degrees_is_noticed():
     texts = [["Town", "Year", "Population"], ["Oslo", "1990", "4611"], ["Bergen", "2004", "2377"]]
     picture, table = draw(texts)
