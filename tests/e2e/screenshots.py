@@ -69,6 +69,18 @@ def tokens(page: Page, url: str, name: str, sample: str = "No rules", call: int 
     whole(page, f"{name}-score")
 
 
+def radio(page: Page, url: str) -> None:
+    """The radio exhibit on arrival, the regimes, users that move."""
+    page.set_default_timeout(120_000)
+    page.goto(f"{url}/dmimo")
+    page.get_by_role("heading", name="of the throughput and sends").wait_for()
+    page.get_by_role("button", name="Radio 1 at").wait_for()
+    whole(page, "radio")
+    for view, name in (("Not told", "radio-not-told"), ("Moving users", "radio-moving")):
+        show(page, view)
+        whole(page, name)
+
+
 def main() -> None:
     """Light at laptop size, dark at projector size, and a phone."""
     OUT.mkdir(parents=True, exist_ok=True)
@@ -77,6 +89,7 @@ def main() -> None:
         light = Studio(Path(home))
         tour(browser.new_page(viewport={"width": 1440, "height": 900}), light.url)
         tokens(browser.new_page(viewport={"width": 1440, "height": 900}), light.url, "tokens")
+        radio(browser.new_page(viewport={"width": 1440, "height": 900}), light.url)
         phone = browser.new_page(viewport={"width": 420, "height": 900})
         open_table(phone, light.url)
         whole(phone, "phone", tallest=2600)
