@@ -43,7 +43,7 @@ def input_name(record: Mapping) -> str:
 
 @dataclass
 class Desk:
-    """One per exhibit and session. `origin` names where the input came from: a sample's label, "upload", "editor" or "link"."""
+    """One per exhibit and session. `origin` names where the input came from: a sample's label, "upload", "editor" or "link"; `looking` the chosen view."""
 
     sources: tuple[Source, ...] = ()
     origin: str = ""
@@ -54,6 +54,7 @@ class Desk:
     refused: list[tuple[str, str]] = field(default_factory=list)
     uploader: int = 0
     picked: str | None = None
+    looking: str = ""
 
 
 def desk(row: Exhibit) -> Desk:

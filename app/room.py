@@ -66,13 +66,22 @@ def _stage(row: Exhibit, place: desk.Desk, waiting: bool, finding: Callable[[Vie
 def _result(row: Exhibit, view: View, finding: Callable[[View], str], views: Mapping[str, Show]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small"):
         st.header(finding(view), anchor=False, width="content")
-        chosen = st.segmented_control("View", (*views, "Compare"), default="Result", required=True, key=f"view:{row.slug}", label_visibility="collapsed")
+        chosen = _view(row, (*views, "Compare"))
     for note in view.record["notes"]:
         small(plain(note))
     if chosen == "Compare":
         compare_in_stage(row, view)
     else:
         views[chosen](view)
+
+
+def _view(row: Exhibit, names: tuple[str, ...]) -> str:
+    """The view that is chosen; while a job runs the control is not drawn and Streamlit forgets it, so the desk remembers."""
+    place, key = desk.desk(row), f"view:{row.slug}"
+    if key not in st.session_state:
+        st.session_state[key] = place.looking if place.looking in names else names[0]
+    place.looking = st.segmented_control("View", names, required=True, key=key, label_visibility="collapsed")
+    return place.looking
 
 
 @st.fragment(run_every=TICK)
