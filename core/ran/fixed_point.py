@@ -5,6 +5,8 @@ Forms in NumPy that tell the loss; packed bytes are the work of the kernels.
 
 import numpy as np
 
+SMALLEST_STEP = 2.0 ** -500
+"""Below this samples count as zero: the square of the step must not vanish."""
 BLOCK = 12
 """Complex samples that share an exponent: one resource block of one symbol of one port (O-RAN WG4 CUS, block floating point)."""
 EXPONENT_BITS = 8
@@ -22,7 +24,7 @@ def block_float(samples: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]
     """
     peak = np.maximum(np.abs(samples.real), np.abs(samples.imag)).max(axis=-1)
     largest = 2.0 ** (bits - 1) - 0.5                      # just below, the rounded value still fits; -2^(bits-1) is not used
-    step = np.exp2(np.ceil(np.log2(np.maximum(peak, np.finfo(float).tiny) / largest)))
+    step = np.maximum(np.exp2(np.ceil(np.log2(np.maximum(peak, SMALLEST_STEP) / largest))), SMALLEST_STEP)
     scaled = samples / step[..., None]
     top = 2.0 ** (bits - 1) - 1.0
     rounded = np.clip(np.rint(scaled.real), -top, top) + 1j * np.clip(np.rint(scaled.imag), -top, top)
