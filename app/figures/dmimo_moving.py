@@ -55,7 +55,7 @@ def adaptation_figure(this, mode: str, px: int) -> tuple[go.Figure, str]:
     found = this.trace["adaptation"]["rows"]
     names, roles = zip(*(ADAPTERS.get(r["adapter"], (r["adapter"], "rest")) for r in found))
     values = [100 * (r["throughput_ratio"] or 0) for r in found]
-    words = [f"<b>{v:.0f} %</b>  {percent(r['bler'])} of blocks lost" + (f", {percent(r['ratio_after_change'])} after a change" if r["ratio_after_change"] is not None and r["adapter"] != "genie" else "")
+    words = [f"<b>{v:.0f} %</b>  {percent(r['bler'])} of blocks lost" + (f", keeps {percent(r['ratio_after_change'])} after a change" if r["ratio_after_change"] is not None and r["adapter"] != "genie" else "")
              for v, r in zip(values, found)]
     fig = figure(mode, px)
     bars(fig, list(names), values, words, list(roles), values, values)
