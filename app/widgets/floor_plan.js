@@ -19,11 +19,13 @@ function plan(root) {
   const word = (what, index) => (what === "radios" ? "Radio " : "User ") + (index + 1);
   const at = ([x, y]) => [x * scale, (data.depth_m - y) * scale];
 
+  // What a drop says goes out at once and as it is: an answer to an earlier move may set the places back before a timer comes round.
   function tell(now) {
     clearTimeout(waiting);
-    const wait = now ? 0 : Math.max(0, SEND_MS - (performance.now() - last));
-    const value = { radios: places.radios, users: places.users, what: held ? held.what : null, index: held ? held.index : null };
-    waiting = setTimeout(() => { last = performance.now(); send(JSON.parse(JSON.stringify(value))); }, wait);
+    const value = JSON.parse(JSON.stringify({ radios: places.radios, users: places.users, what: held ? held.what : null, index: held ? held.index : null }));
+    const out = () => { last = performance.now(); send(value); };
+    if (now) out();
+    else waiting = setTimeout(out, Math.max(0, SEND_MS - (performance.now() - last)));
   }
 
   function put(what, index, x, y) {

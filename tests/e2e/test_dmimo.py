@@ -29,10 +29,9 @@ def until_other(page, before: str) -> str:
 def drag(page, name: str, right: float, down: float) -> None:
     """Drag a place on the plan by so many pixels, in steps as a hand does."""
     place = page.get_by_role("button", name=name)
-    place.scroll_into_view_if_needed()
+    place.hover()                                  # waits until it stands still and nothing lies over it
     box = place.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
     page.mouse.down()
     for step in range(1, 9):
         page.mouse.move(x + right * step / 8, y + down * step / 8)
@@ -85,6 +84,7 @@ def test_a_radio_on_top_of_a_user_is_refused_and_goes_back(studio, visit):
     page = visit()
     arrive(page, studio.url)
     where = page.get_by_role("button", name="Radio 3 at").get_attribute("aria-label")
+    page.get_by_role("button", name="Radio 3 at").hover()
     radio, user = (page.get_by_role("button", name=name).first.bounding_box() for name in ("Radio 3 at", "User 1 at"))
     drag(page, "Radio 3 at", user["x"] + user["width"] / 2 - radio["x"] - radio["width"] / 2, user["y"] + user["height"] / 2 - radio["y"] - radio["height"] / 2)
     page.get_by_text("on top of UE").wait_for()
