@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -372,7 +372,12 @@ def _size(run: Run, sources: Sequence[Source]) -> int:
 
 
 def _on_disk(folder: Path) -> int:
-    return sum(place.stat().st_size for place in folder.iterdir())
+    """The bytes of all files in it; a file that another editor removes meanwhile counts nothing."""
+    total = 0
+    for place in folder.iterdir():
+        with suppress(FileNotFoundError):
+            total += place.stat().st_size
+    return total
 
 
 def _age(folder: Path) -> float:
