@@ -43,9 +43,14 @@ def build(target: Path = FOLDER, force: bool = False) -> list[Path]:
 
 
 def _fresh(finished: Path, source: Path) -> bool:
-    """Whether the compiled file is newer than its source, the headers it names or that bear its name, and this file."""
-    text = source.read_text("utf8")
-    sources = [source, Path(__file__), *(path for path in FOLDER.glob("*.h") if path.name in text or path.stem.startswith(source.stem))]
+    """Whether the compiled file is newer than its source, the headers it names or that bear its name, those that all these name, and this file."""
+    headers, sources = set(FOLDER.glob("*.h")), [source]
+    for known in sources:                      # grows while it is walked: a header may name others
+        text = known.read_text("utf8")
+        found = sorted(path for path in headers if path.name in text or path.stem.startswith(source.stem))
+        headers -= set(found)
+        sources += found
+    sources.append(Path(__file__))
     return finished.exists() and finished.stat().st_mtime >= max(path.stat().st_mtime for path in sources)
 
 

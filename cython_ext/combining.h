@@ -7,17 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES
-#endif
-#if !defined(__GNUC__)
-#error "These kernels are written with the vector types of GCC and Clang."
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "vectors.h"
 
-#define LANES 16
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define SILENT 1e-30f        /* a layer of less SINR than this is not heard: its symbols and SINR are 0 */

@@ -8,17 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES
-#endif
-#if !defined(__GNUC__)
-#error "These kernels are written with the vector types of GCC and Clang."
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "vectors.h"
 
-#define LANES 16
 typedef float lane __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int32_t lane_bits __attribute__((vector_size(64)));
 typedef uint32_t lane_words __attribute__((vector_size(64)));
