@@ -1,0 +1,1 @@
+"""How each operation becomes C++: one module per family, each with the variants it offers."""
