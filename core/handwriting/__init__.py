@@ -1,0 +1,1 @@
+"""Handwriting: letters drawn once become joined cursive (online cursive generation by trace transformation)."""
