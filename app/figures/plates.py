@@ -33,4 +33,16 @@ def dmimo() -> str:
     return _plate(body)
 
 
-PLATES = {"table": table, "dmimo": dmimo}
+def compiler() -> str:
+    """A small network at the left, the bars of a race at the right, ours lit, the limit as a line."""
+    columns = ((60, (60, 100, 140)), (120, (44, 81, 119, 156)), (180, (80, 120)))
+    body = "".join(f'<path d="M{x} {y}L{u} {v}" stroke="{LINE}" stroke-width="1.2"/>'
+                   for (x, ys), (u, vs) in zip(columns, columns[1:]) for y in ys for v in vs)
+    body += "".join(f'<circle cx="{x}" cy="{y}" r="6.5" fill="{GROUND}" stroke="{LIGHT}" stroke-width="2"/>' for x, ys in columns for y in ys)
+    body += f'<path d="M212 100h26m-8 -7l8 7l-8 7" stroke="{LIGHT}" stroke-width="2" fill="none"/>'
+    for n, (wide, colour) in enumerate(((34, LIT), (36, LIGHT), (104, LINE), (136, LINE), (172, LINE))):
+        body += f'<rect x="262" y="{40 + 26 * n}" width="{wide}" height="14" fill="{colour}"/>'
+    return _plate(body + f'<path d="M292 30V170" stroke="{LIGHT}" stroke-width="1.6" stroke-dasharray="3,4"/>')
+
+
+PLATES = {"table": table, "dmimo": dmimo, "compiler": compiler}
