@@ -13,8 +13,8 @@ DIRECTIVES = {"language_level": 3, "binding": True, "boundscheck": False, "wrapa
 UNIX_FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 """-g0: what debuggers want is a third of the time and two thirds of the file. No -march: what is built here loads on any processor of its family.
 A kernel that gains from newer ones takes target_clones in its header."""
-MORE_FLAGS = {"radio": ["-ffp-contract=off"]}
-"""radio promises the bits of its twin."""
+MORE_FLAGS = {"radio": ["-ffp-contract=off"], "tridiagonal": ["-ffp-contract=off"]}
+"""radio promises the bits of its twin; tridiagonal the same bits for a system alone and in a batch."""
 VECTOR_TYPES = {"combining", "radio"}
 """Written with the vector types of GCC and Clang: left to the twin on Windows."""
 

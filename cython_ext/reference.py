@@ -5,7 +5,8 @@ import numpy as np
 KERNELS = {
     "labelling": ("label_regions", "label_regions_bfs"), "rule_runs": ("edge_runs", "long_runs"), "tree_distance": ("rename_costs", "tree_distance"),
     "combining": ("combine_iq", "combine_planes"),
-    "radio": ("demap_planes", "demap_planes_int8", "add_llrs", "bfp_pack", "bfp_unpack", "bfp_planes")}
+    "radio": ("demap_planes", "demap_planes_int8", "add_llrs", "bfp_pack", "bfp_unpack", "bfp_planes"),
+    "tridiagonal": ("solve_tridiagonal",)}
 """Compiled module -> the kernels it holds."""
 
 
@@ -425,3 +426,37 @@ def bfp_planes(packed, bits, scale, out):
     values = (_mantissas(flat, bits).astype(np.float32) * weight).reshape(symbols, antennas, groups, span, 2)
     lanes = values[:, :, np.minimum(np.arange(16 * blocks), groups - 1)].reshape(symbols, antennas, blocks, 16, span, 2)
     out[...] = lanes.transpose(0, 2, 4, 1, 5, 3)
+
+
+def solve_tridiagonal(lower, diagonal, upper, rhs, out=None):
+    """Thomas algorithm: solve T x = rhs for one system or a batch; writes and returns `out` (made when None).
+
+    diagonal float64[n] or [batch, n], lower and upper float64[..., n - 1] beside it, rhs float64[..., n] or [..., n, k]; each in one piece. `upper` may be `lower`
+    (a symmetric system). No pivoting: meant for diagonally dominant or positive definite systems. O(batch n k) time.
+    Raises ValueError where the shapes do not fit, ArithmeticError where a pivot is 0 or something is not finite.
+    """
+    found = np.empty_like(rhs) if out is None else out
+    shape, fits = diagonal.shape, len(diagonal.shape) in (1, 2) and diagonal.shape[-1] > 0
+    if not (fits and lower.shape == upper.shape == (*shape[:-1], shape[-1] - 1) and rhs.shape[:len(shape)] == shape and rhs.ndim <= len(shape) + 1
+            and found.shape == rhs.shape):
+        raise ValueError("lower and upper are [..., n - 1] beside the diagonal [..., n], rhs and out [..., n] or [..., n, k]: these shapes do not fit.")
+    n = shape[-1]
+    low, mid, up = (np.moveaxis(values.reshape(-1, values.shape[-1]), -1, 0) for values in (lower, diagonal, upper))
+    right = np.moveaxis(rhs.reshape(mid.shape[1], n, -1), 1, 0)
+    ratio, left = np.empty(mid.shape), np.empty(right.shape)
+    with np.errstate(all="ignore"):
+        inverse = 1 / mid[0]
+        left[0] = right[0]
+        ratio[0] = inverse
+        for i in range(1, n):
+            factor = low[i - 1] * inverse
+            inverse = 1 / (mid[i] - factor * up[i - 1])
+            left[i] = right[i] - factor[:, None] * left[i - 1]
+            ratio[i] = inverse
+        left[n - 1] *= ratio[n - 1][:, None]
+        for i in range(n - 2, -1, -1):
+            left[i] = left[i] * ratio[i][:, None] - (up[i] * ratio[i])[:, None] * left[i + 1]
+    if not (np.isfinite(ratio).all() and np.isfinite(left).all()):
+        raise ArithmeticError("A pivot is 0, or a value is not finite.")
+    found[...] = np.moveaxis(left, 0, 1).reshape(rhs.shape)
+    return found
