@@ -217,7 +217,7 @@ def _preamble(target: Target, includes: Sequence[str]) -> str:
     for macro in target.requires:
         lines += [f"#if !defined({macro})", f'#error "This file is written for {target.name}: compile it with {" ".join(target.flags)}"', "#endif"]
     lines += ["#include <immintrin.h>"] if target.lanes > 1 else []
-    lines += [f"#define VITRINE_LANES {target.lanes}", "#ifndef VITRINE_INTRINSICS", f"#define VITRINE_INTRINSICS {int(target.lanes > 1)}", "#endif", ""]
+    lines += [f"#define VEC_LANES {target.lanes}  // float32 values in a register; with VEC_PLAIN defined, helpers are the plain loops that define them", ""]
     return "\n".join(lines)
 
 

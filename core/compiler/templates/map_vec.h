@@ -5,9 +5,9 @@ template <class V> INLINE V splat(float a) { return V{} + a; }
 
 // The first n lanes of a, the others from b.
 INLINE vec vec_first_of(vec a, vec b, int n) {
-#if VEC_512
+#if VEC_AVX512
     return (vec)_mm512_mask_blend_ps((__mmask16)((1u << n) - 1u), (__m512)b, (__m512)a);
-#elif VEC_256
+#elif VEC_AVX2
     return (vec)_mm256_blendv_ps((__m256)b, (__m256)a, _mm256_castsi256_ps(vec_mask(n)));
 #else
     EACH_LANE if (l >= n) a[l] = b[l];
@@ -17,9 +17,9 @@ INLINE vec vec_first_of(vec a, vec b, int n) {
 
 INLINE float vec_floor(float a) { return __builtin_floorf(a); }
 INLINE vec vec_floor(vec a) {
-#if VEC_512
+#if VEC_AVX512
     return (vec)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-#elif VEC_256
+#elif VEC_AVX2
     return (vec)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 #else
     EACH_LANE a[l] = __builtin_floorf(a[l]);
@@ -39,16 +39,6 @@ INLINE float vec_fma(float a, float b, float c) {
 INLINE float vec_max(float a, float b) { return a > b ? a : b; }
 INLINE float vec_min(float a, float b) { return a < b ? a : b; }
 INLINE float vec_sqrt(float a) { return __builtin_sqrtf(a); }
-INLINE vec vec_sqrt(vec a) {
-#if VEC_512
-    return (vec)_mm512_sqrt_ps((__m512)a);
-#elif VEC_256
-    return (vec)_mm256_sqrt_ps((__m256)a);
-#else
-    EACH_LANE a[l] = __builtin_sqrtf(a[l]);
-    return a;
-#endif
-}
 INLINE float vec_abs(float a) { return __builtin_fabsf(a); }
 
 // The bits of a float as an int32 and back; a float that holds a whole number as an int32 and back.
