@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
@@ -59,6 +60,13 @@ def read_source(path: Path, row: Exhibit) -> Source:
         raise InputError(f"There is no file {path}.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def bring_files(settings: Mapping[str, str], config: type, row: Exhibit) -> tuple[list[Source], dict[str, str]]:
+    """Settings that take a file: the files as sources, and the settings with their names instead of paths. Raises what `read_source` raises."""
+    named = [f.name for f in fields(config) if f.metadata.get("file") and settings.get(f.name)]
+    brought = {name: read_source(Path(settings[name]), row) for name in named}
+    return list(brought.values()), {**settings, **{name: source.name for name, source in brought.items()}}
 
 
 def check_folder(out: Path) -> None:
@@ -160,8 +168,10 @@ def run_command(argv: Sequence[str]) -> int:
     row, out = exhibit(given.slug), Path(given.out)
     check_folder(out)
     sources = [read_source(Path(name), row) for name in given.inputs]
-    configure(row.module().Config, given.settings)
-    run = execute(given.slug, sources, given.settings, meter())
+    config = row.module().Config
+    configure(config, given.settings)
+    brought, settings = bring_files(given.settings, config, row)
+    run = execute(given.slug, [*sources, *brought], settings, meter())
     write(run, out)
     print(summary(run, out))
     return 0

@@ -57,9 +57,12 @@ class Outcome:
     seed: int | None = None
 
 
-def option(default, label: str, *, choices: Sequence = (), low=None, high=None, help: str = "", shown: bool = True):
-    """A config field with what a form and the command line need: label, allowed values or range, help; shown=False hides it on pages."""
-    return field(default=default, metadata=dict(label=label, choices=tuple(choices), low=low, high=high, help=help, shown=shown))
+def option(default, label: str, *, choices: Sequence = (), low=None, high=None, help: str = "", shown: bool = True, file: bool = False):
+    """A config field with what a form and the command line need: label, allowed values or range, help; shown=False hides it on pages.
+
+    file=True: the value is the name of one of the sources; the command line takes a path there and brings that file along.
+    """
+    return field(default=default, metadata=dict(label=label, choices=tuple(choices), low=low, high=high, help=help, shown=shown, file=file))
 
 
 def _convert(name: str, value, wanted: type):

@@ -24,6 +24,7 @@ class Config:
 
     factor: int = option(1, "Factor", low=1, high=9)
     reader: str = option("a", "Reader", choices=("a", "b"))
+    beside: str = option("", "Beside", file=True)
 
 
 def _run(sources, config, progress) -> Outcome:
@@ -81,6 +82,16 @@ def test_options_may_stand_anywhere(exhibit, picture, tmp_path, words) -> None:
     places = {"IN": str(picture), "OUT": str(tmp_path / "out")}
     assert _start(*(places.get(word, word) for word in words)) == 0
     assert (tmp_path / "out" / "one.txt").read_bytes() == b"abc" * 3
+
+
+def test_a_setting_that_is_a_file_is_brought_along_by_name(exhibit, picture, tmp_path, capsys) -> None:
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away" / "two.png").write_bytes(b"de")
+    assert _start("echo", picture, "--out", tmp_path / "out", "--set", f"beside={tmp_path / 'away' / 'two.png'}") == 0
+    record = json.loads((tmp_path / "out" / "run.json").read_text("utf8"))
+    assert [i["name"] for i in record["inputs"]] == ["one.png", "two.png"] and record["config"]["beside"] == "two.png"
+    assert _start("echo", picture, "--out", tmp_path / "none", "--set", "beside=nowhere.png") == 2
+    assert "There is no file nowhere.png" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 
 def test_an_exhibit_whose_input_is_optional_runs_on_its_settings(exhibit, tmp_path, monkeypatch, capsys) -> None:
