@@ -65,7 +65,7 @@ def test_files_and_record_are_written_and_summed_up(exhibit, picture, tmp_path, 
     assert sorted(p.name for p in out.iterdir()) == ["one.txt", "run.json"]
     assert (out / "one.txt").read_bytes() == b"abcabc"
     record = json.loads((out / "run.json").read_text("utf8"))
-    assert record["config"] == {"factor": 2, "reader": "b"} and record["seed"] == 7 and record["files"] == ["one.txt"]
+    assert record["config"] == {"factor": 2, "reader": "b", "beside": ""} and record["seed"] == 7 and record["files"] == ["one.txt"]
     assert record["inputs"] == [{"name": "one.png", "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}]
     assert {"exhibit", "seconds", "versions", "kernel_backend", "metrics"} <= record.keys()
     told = capsys.readouterr()
