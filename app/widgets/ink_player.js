@@ -23,7 +23,7 @@ function pieces(strokes) {
       clock = Math.max(clock, begun + s.t[i] - s.t[0]);
       if (!i && s.x.length > 1) continue;
       const k = Math.max(i - 1, 0);
-      found.push({ x0: s.x[k], y0: s.y[k], x1: s.x[i], y1: s.y[i], at: clock, width: (s.p[k] + s.p[i]) / 2, part: s.c ? s.c[i] : 0, owner: s.o ? s.o[i] : null });
+      found.push({ x0: s.x[k], y0: s.y[k], x1: s.x[i], y1: s.y[i], at: clock, width: (s.p[k] + s.p[i]) / 2, part: s.c ? s.c[i] : -1, owner: s.o ? s.o[i] : null });
     }
     last = s.t[s.t.length - 1];
   }
@@ -40,6 +40,7 @@ class Sheet {
     this.canvas = make("canvas", "", "", this.stage);
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", sheet.label);
+    this.strokes = sheet.strokes;
     this.pieces = pieces(sheet.strokes);
     this.seconds = this.pieces.length ? this.pieces[this.pieces.length - 1].at : 0;
   }
@@ -66,7 +67,7 @@ class Sheet {
   show(seconds, coloured, style) {
     if (this.drawn < 0 || seconds < this.drawn) this.clean(style);
     const from = this.drawn;
-    for (const piece of this.pieces) if (piece.at > from && piece.at <= seconds) this.piece(piece, coloured, style, 1);
+    for (const piece of this.pieces) if (piece.at > from && piece.at <= seconds) this.piece(piece, coloured, style);
     this.drawn = Math.max(seconds, 0);
   }
 
@@ -81,19 +82,27 @@ class Sheet {
       this.paint.lineTo(this.wide, Math.round(at) + 0.5);
       this.paint.stroke();
     }
-    for (const piece of this.pieces) this.piece(piece, false, style, 0.16);
+    Object.assign(this.paint, { strokeStyle: style.ink, lineWidth: Math.max(1.3, this.scale * 0.07), globalAlpha: 0.16, lineCap: "round", lineJoin: "round" });
+    for (const stroke of this.strokes) this.ghost(stroke);
+    this.paint.globalAlpha = 1;
     this.drawn = -0.5;
   }
 
-  piece(piece, coloured, style, opacity) {
+  // What is still to be written, in one go per stroke: pieces laid over each other would show their seams.
+  ghost(stroke) {
+    this.paint.beginPath();
+    stroke.x.forEach((x, i) => { const [u, v] = this.px(x, stroke.y[i]); if (i) this.paint.lineTo(u, v); else this.paint.moveTo(u, v); });
+    this.paint.stroke();
+  }
+
+  piece(piece, coloured, style) {
     const paint = this.paint, [x0, y0] = this.px(piece.x0, piece.y0), [x1, y1] = this.px(piece.x1, piece.y1);
     const borrowed = piece.owner !== null && this.data.letters[piece.owner]?.borrowed, part = this.data.parts[piece.part];
     const colour = borrowed ? style.borrowed : coloured && part ? part.colour : style.ink;
-    Object.assign(paint, { lineCap: "round", lineJoin: "round", strokeStyle: colour, fillStyle: colour, globalAlpha: opacity });
+    Object.assign(paint, { lineCap: "round", lineJoin: "round", strokeStyle: colour, fillStyle: colour });
     paint.lineWidth = Math.max(1.3, this.scale * (0.035 + 0.075 * piece.width));
     paint.beginPath();
     if (x0 === x1 && y0 === y1) { paint.arc(x0, y0, paint.lineWidth * 0.75, 0, 7); paint.fill(); } else { paint.moveTo(x0, y0); paint.lineTo(x1, y1); paint.stroke(); }
-    paint.globalAlpha = 1;
   }
 }
 
