@@ -202,12 +202,20 @@ def _pool(node: Node, args, out) -> tuple[Array, ...]:
 
 # ---------------------------------------------------------------- reductions and normalisations
 
+def _limits(x: Array) -> tuple:
+    """The least and the greatest value of its type: what the maximum and the minimum of nothing are."""
+    if x.dtype.kind == "f":
+        return -np.inf, np.inf
+    return (False, True) if x.dtype.kind == "b" else (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max)
+
+
 def _logsumexp(x, axis, keepdims):
     return special.logsumexp(x, axis=axis, keepdims=keepdims).astype(x.dtype)
 
 
 REDUCTIONS: Mapping[str, Callable[..., Array]] = {
-    "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod,
+    "sum": np.sum, "mean": np.mean, "prod": np.prod,
+    "max": lambda x, axis, keepdims: np.max(x, axis=axis, keepdims=keepdims, initial=_limits(x)[0]), "min": lambda x, axis, keepdims: np.min(x, axis=axis, keepdims=keepdims, initial=_limits(x)[1]),
     "l1": lambda x, axis, keepdims: np.sum(np.abs(x), axis=axis, keepdims=keepdims), "l2": lambda x, axis, keepdims: np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)),
     "sumsquare": lambda x, axis, keepdims: np.sum(x * x, axis=axis, keepdims=keepdims),
     "logsum": lambda x, axis, keepdims: np.log(np.sum(x, axis=axis, keepdims=keepdims)), "logsumexp": _logsumexp,

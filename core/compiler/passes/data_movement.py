@@ -7,7 +7,7 @@ Gives   Slice with a start, an end and a step for every axis (Split and a Gather
 import numpy as np
 
 from core.compiler.graph import CompileError, Graph, Node
-from core.compiler.passes.rewrite import Rewrite, axis_of, ints, known, translated, which
+from core.compiler.passes.rewrite import Rewrite, axis_of, ints, translated, which
 
 
 def run(graph: Graph) -> Graph:
@@ -75,7 +75,6 @@ def _pad(node: Node, rewrite: Rewrite) -> list[Node]:
     shape, mode = rewrite.shape(x), node.get("mode", "constant")
     given = ints(node, rewrite, 1, "pads") if "paddings" not in node.attributes else tuple(node.attributes["paddings"])
     axes = [a % len(shape) for a in ints(node, rewrite, 3, "axes") or range(len(shape))]
-    value = known(node, rewrite, 2, "value", 0.0)
     begins, ends = ({**dict.fromkeys(range(len(shape)), 0), **dict(zip(axes, part))} for part in (given[:len(axes)], given[len(axes):]))
     made = []
     if min(given, default=0) < 0:
@@ -83,7 +82,20 @@ def _pad(node: Node, rewrite: Rewrite) -> list[Node]:
         made.append(slice_node(x, cut, rewrite, {k: max(0, -b) for k, b in begins.items()}, {}, node.origins))
         x = cut
     pads = tuple(max(0, d[k]) for d in (begins, ends) for k in range(len(shape)))
-    return [*made, Node("Pad", (x,), (y,), {"pads": pads, "mode": mode, "value": float(np.asarray(value).ravel()[0]) if np.size(value) else 0.0}, node.origins)]
+    name = node.inputs[2] if len(node.inputs) > 2 else ""
+    if name and name not in rewrite.constants:
+        return [*made, *_filled(node, x, pads, name, rewrite)]
+    value = float(rewrite.constants[name].ravel()[0]) if name and rewrite.constants[name].size else float(node.get("value", 0.0))
+    return [*made, Node("Pad", (x,), (y,), {"pads": pads, "mode": mode, "value": value}, node.origins)]
+
+
+def _filled(node: Node, x: str, pads: tuple[int, ...], value: str, rewrite: Rewrite) -> list[Node]:
+    """A Pad whose value is computed: a Pad with zeros, then the value where a mask says so."""
+    (y,), n = node.outputs, len(pads) // 2
+    zeros, one = rewrite.value(f"{y}.zeros", rewrite.shape(y)), rewrite.value(f"{y}.value", ())
+    mask = np.pad(np.zeros(rewrite.shape(x), np.bool_), list(zip(pads[:n], pads[n:])), constant_values=True)
+    return [Node("Pad", (x,), (zeros,), {"pads": pads, "mode": "constant", "value": 0.0}, node.origins), Node("Reshape", (value,), (one,), {}, node.origins),
+            Node("Map", (zeros, rewrite.constant(f"{y}.mask", mask), one), (y,), {"expr": ("where", ("in", 1), ("in", 2), ("in", 0))}, node.origins)]
 
 
 def _expand(node: Node, rewrite: Rewrite) -> list[Node]:

@@ -38,7 +38,8 @@ def _depth_to_space(node: Node, rewrite: Rewrite) -> list[Node]:
 def _space_to_depth(node: Node, rewrite: Rewrite) -> list[Node]:
     n, c, h, w = rewrite.shape(node.inputs[0])
     b = int(node.attributes["blocksize"])
-    return _through(node, rewrite, (n, c, h // b, b, w // b, b), (0, 3, 5, 1, 2, 4))
+    perm = (0, 1, 3, 5, 2, 4) if node.get("mode", "DCR") == "CRD" else (0, 3, 5, 1, 2, 4)
+    return _through(node, rewrite, (n, c, h // b, b, w // b, b), perm)
 
 
 TABLE = {"Reshape": _reshape, "Flatten": _reshape, "Squeeze": _reshape, "Unsqueeze": _reshape, "DepthToSpace": _depth_to_space, "SpaceToDepth": _space_to_depth}
