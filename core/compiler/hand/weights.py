@@ -164,7 +164,79 @@ def naive_convolutions(found: Parameters, model: Model) -> Iterator[np.ndarray]:
         yield from (w, b)
 
 
+# Transformers
+
+WIDTH, HEADS = 64, 4
+
+
+def folded(found: Parameters) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(matrix [K, N], bias [N]; the first one [tokens, N], with the positions) per layer, so that LayerNorm is 1 / std alone. See transformer.cpp for what is folded and why it is exact."""
+    matrices = [(w, b) for w, b in zip(found.weights, found.biases)]
+    matrices[0] = matrices[0][0], matrices[0][1] + found.position
+    for n, norm in zip([*range(1, len(matrices) - 1, 4), *range(3, len(matrices) - 1, 4), len(matrices) - 1], _norms_in_order(found)):
+        gamma, beta, _ = norm
+        w, b = matrices[n]
+        matrices[n] = gamma[:, None] * w, b + beta @ w
+    for n in range(1, len(matrices) - 1, 4):
+        matrices[n:n + 2] = _fold_attention(*matrices[n], *matrices[n + 1])
+    for n in range(0, len(matrices) - 1):
+        if n % 2 == 0:                                                   # embedding, projection, second feed-forward: they write the residual stream
+            w, b = matrices[n]
+            matrices[n] = w - w.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
+    return matrices
+
+
+def _norms_in_order(found: Parameters) -> list[tuple]:
+    """First the norms before attention, then those before the feed-forward part, then the last."""
+    return [*found.norms[0:-1:2], *found.norms[1:-1:2], found.norms[-1]]
+
+
+def _fold_attention(w: np.ndarray, b: np.ndarray, projection: np.ndarray, bias: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Scale and log2(e) into the queries; no key bias (the same for every key, so softmax does not see it); the value bias through the projection (weights sum to one)."""
+    scale = np.ones(3 * WIDTH)
+    scale[:WIDTH] = np.log2(np.e) / np.sqrt(WIDTH / HEADS)
+    kept = b * scale
+    kept[WIDTH:] = 0
+    return [(w * scale, kept), (projection, bias + b[2 * WIDTH:] @ projection)]
+
+
+def fused_layers(found: Parameters, model: Model) -> Iterator[np.ndarray]:
+    """Features in lanes: [N / 32][K][32], the head [K][16]; tokens in lanes: [N / B][K][B], B = 12 for the queries, keys and values and the head, else 8."""
+    layers = folded(found)
+    for n, (w, b) in enumerate(layers):
+        last, k = n == len(layers) - 1, w.shape[0]
+        if model.in_lanes == "features":
+            yield _lanes(w) if last else w.reshape(k, -1, 32).transpose(1, 0, 2)
+            yield _lanes(b)
+        else:
+            block = 12 if last or n % 4 == 1 else 8
+            yield w.reshape(k, -1, block).transpose(1, 0, 2)
+            yield b.T
+
+
+def plain_layers(found: Parameters, model: Model) -> Iterator[np.ndarray]:
+    """Nothing folded: positions; then per layer gamma and beta where a LayerNorm stands before it, the matrix in blocks [N / 32][K][32], its bias."""
+    yield found.position
+    norms = iter(found.norms)
+    for n, (w, b) in enumerate(zip(found.weights, found.biases)):
+        if n % 2 == 1 or n == len(found.weights) - 1:
+            yield from next(norms)[:2]
+        yield _lanes(w) if w.shape[1] % 32 else w.reshape(w.shape[0], -1, 32).transpose(1, 0, 2)
+        yield _lanes(b)
+
+
+def naive_layers(found: Parameters, model: Model) -> Iterator[np.ndarray]:
+    """The same with the matrices as ONNX has them, [K][N]."""
+    yield found.position
+    norms = iter(found.norms)
+    for n, (w, b) in enumerate(zip(found.weights, found.biases)):
+        if n % 2 == 1 or n == len(found.weights) - 1:
+            yield from next(norms)[:2]
+        yield from (w, b)
+
+
 PACKERS: Mapping[tuple[str, str], Callable[[Parameters, Model], Iterator[np.ndarray]]] = {
     ("dnn", "hand"): dense_columns, ("dnn", "plain hand"): dense_rows, ("dnn", "naive"): dense_rows,
     ("cnn", "hand"): winograd_layers, ("cnn", "plain hand"): direct_layers, ("cnn", "naive"): naive_convolutions,
+    ("transformer", "hand"): fused_layers, ("transformer", "plain hand"): plain_layers, ("transformer", "naive"): naive_layers,
 }
