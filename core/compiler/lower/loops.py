@@ -47,25 +47,22 @@ class Walk:
 
     def offset(self, operand: int, loops: int | None = None) -> str:
         """The operand's element at the first `loops` loop variables i0, i1, ... (all of them by default), as a C expression."""
-        terms = [f"i{k}" if step == 1 else f"i{k} * {step}" for k, step in enumerate(self.steps[operand][:loops]) if step]
-        return " + ".join(terms) or "0"
+        return index(self.steps[operand][:loops], [f"i{k}" for k in range(len(self.extents))])
 
-    def nest(self, body: Sequence[str], loops: int | None = None) -> list[str]:
-        """The lines of the first `loops` loops around a body."""
-        return nest([(f"i{k}", extent) for k, extent in enumerate(self.extents[:loops])], body)
+    def nest(loops: Sequence[tuple[str, int]], body: Sequence[str]) -> list[str]:
+    """`for` loops (variable, extent) around a body; a loop of one pass becomes a block with a constant."""
+    lines = []
+    for depth, (variable, extent) in enumerate(loops):
+        head = f"for (int {variable} = 0; {variable} < {extent}; ++{variable}) {{" if extent != 1 else f"{{ constexpr int {variable} = 0; (void){variable};"
+        lines.append("    " * depth + head)
+    lines += ["    " * len(loops) + line for line in body]
+    return lines + ["    " * depth + "}" for depth in range(len(loops) - 1, -1, -1)]
 
 
-def nest(loops: Sequence[tuple[str, int]], body: Sequence[str]) -> list[str]:
-    """`for` loops (variable, extent) around a body; loops of one pass become a constant."""
-    lines, depth = [], 0
-    for variable, extent in loops:
-        if extent == 1:
-            lines.append("    " * depth + f"constexpr int {variable} = 0; (void){variable};")
-        else:
-            lines.append("    " * depth + f"for (int {variable} = 0; {variable} < {extent}; ++{variable}) {{")
-            depth += 1
-    lines += ["    " * depth + line for line in body]
-    return lines + ["    " * d + "}" for d in range(depth - 1, -1, -1)]
+def index(steps: Sequence[int], axes: Sequence[str]) -> str:
+    """The element at these loop variables (or expressions), as a C expression."""
+    terms = [axis if step == 1 else f"{axis if axis.isidentifier() else f'({axis})'} * {step}" for step, axis in zip(steps, axes) if step]
+    return " + ".join(terms) or "0"
 
 
 def walk(extents: Sequence[int], steps: Sequence[Sequence[int]], fixed: Callable[[int], bool] = lambda axis: False) -> Walk:
