@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -55,6 +56,19 @@ class Outcome:
     notes: Sequence[str] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None
+
+
+def stems(sources: Sequence[Source], otherwise: str = "input") -> list[str]:
+    """One file stem per source: its name without folder and ending, made safe for any file system and unique; `otherwise` where nothing is left of it."""
+    taken: set[str] = set()
+    found = []
+    for source in sources:
+        bare = re.split(r"[/\\]", source.name)[-1]
+        clean = re.sub(r"[^\w .()+-]", "_", re.sub(r"(?<=.)\.[A-Za-z0-9]{1,5}$", "", bare)).strip(" .")[:80] or otherwise
+        stem = next(s for n in range(1, len(sources) + 2) if (s := clean if n == 1 else f"{clean}-{n}").casefold() not in taken)
+        taken.add(stem.casefold())
+        found.append(stem)
+    return found
 
 
 def option(default, label: str, *, choices: Sequence = (), low=None, high=None, help: str = "", shown: bool = True, file: bool = False):

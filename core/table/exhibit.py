@@ -1,7 +1,6 @@
 """The table exhibit as the studio runs it: pictures in; HTML, XLSX, CSV, Markdown, OTSL and JSON out, with what the engines saw for the page."""
 
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -10,7 +9,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from core.errors import EngineError, InputError, LimitError
-from core.exhibit import Outcome, Progress, Source, silent
+from core.exhibit import Outcome, Progress, Source, silent, stems
 from core.io.pictures import MAX_BYTES, Picture, inspect, read_picture
 from core.table.config import TableConfig
 from core.table.export import Record, files_of, from_html, from_json
@@ -21,7 +20,7 @@ from core.table.recognise import TableResult, part, recognise
 from core.table.scoring import Score, compare
 from cython_ext import BACKEND
 
-__all__ = ["Config", "MAX_BYTES", "amend", "inspect", "run", "score", "stems", "warm"]
+__all__ = ["Config", "MAX_BYTES", "amend", "inspect", "run", "score", "warm"]
 
 Config = TableConfig
 DISPLAY_SIDE = 1800
@@ -53,7 +52,7 @@ def run(sources: Sequence[Source], config: TableConfig = TableConfig(), progress
     files: dict[str, bytes] = {}
     trace: dict[str, bytes] = {}
     results, seconds = [], {"open": 0.0}
-    for index, (source, stem) in enumerate(zip(sources, stems(sources))):
+    for index, (source, stem) in enumerate(zip(sources, stems(sources, "picture"))):
         share = part(progress, index / len(sources), (index + 1) / len(sources))
         result = _one(source, config, share, seconds)
         share(0.97, f"Writing the files of {stem}")
@@ -126,19 +125,6 @@ def metrics(results: Sequence[TableResult]) -> dict[str, int | float | None]:
             "spans": sum(c.rowspan * c.colspan > 1 for c in cells), "to_check": sum(c.confidence is not None and c.confidence < SURE for c in cells),
             "abstained": sum(r.abstained for r in results), "by_model": sum(r.engine == MODEL and not r.abstained for r in results),
             "tokens": tokens, "decoder_calls": calls, "tokens_per_call": round(tokens / calls, 3) if calls else None}
-
-
-def stems(sources: Sequence[Source]) -> list[str]:
-    """One file stem per source: its name without folder and ending, made safe for any file system and unique."""
-    taken: set[str] = set()
-    found = []
-    for source in sources:
-        bare = re.split(r"[/\\]", source.name)[-1]
-        clean = re.sub(r"[^\w .()+-]", "_", re.sub(r"(?<=.)\.[A-Za-z0-9]{1,5}$", "", bare)).strip(" .")[:80] or "picture"
-        stem = next(s for n in range(1, len(sources) + 2) if (s := clean if n == 1 else f"{clean}-{n}").casefold() not in taken)
-        taken.add(stem.casefold())
-        found.append(stem)
-    return found
 
 
 def amend(files: Mapping[str, bytes], stem: str, texts: Mapping[tuple[int, int], str]) -> dict[str, bytes]:

@@ -93,14 +93,6 @@ def test_an_abstention_writes_its_json_and_no_cells(regions):
     assert outcome.metrics["abstained"] == 1 and outcome.metrics["tables"] == 0
 
 
-def test_stems_are_safe_and_unique():
-    names = ["a.png", "A.jpg", "x/../../a.pdf", "..", "", "C:\\scan 1.tiff", "tab\u0000le?.png", "Übersicht.PNG", ".png", "n" * 300 + ".png"]
-    stems = exhibit.stems([Source(n, b"") for n in names])
-    assert stems[:3] == ["a", "A-2", "a-3"] and stems[5:8] == ["scan 1", "tab_le_", "Übersicht"]
-    assert len({s.casefold() for s in stems}) == len(names)
-    assert all(s and not set(s) & set('/\\:*?"<>|\0') and s[0] != "." and len(s) < 90 for s in stems)
-
-
 def test_a_bad_source_among_good_ones_is_named(drawn):
     with pytest.raises(InputError, match="bad.png"):
         exhibit.run([drawn, Source("bad.png", b"PK\x03\x04rest")], REGIONS(ocr="none"))
