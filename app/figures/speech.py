@@ -1,0 +1,207 @@
+"""Figures of the speech exhibit: takes for the player, measures side by side, quality against cost; pure functions of a saved run."""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+
+from app.figures.style import INK, SEQUENTIAL, figure
+
+ROLES = {"ours": "ours", "noisy": "rest", "clean": "reference"}
+MEASURES = {"si_sdr": ("SI-SDR", " dB", 1), "pesq": ("PESQ", "", 2), "estoi": ("ESTOI", "", 2), "ovrl": ("DNSMOS overall", "", 2), "sig": ("DNSMOS speech", "", 2),
+            "bak": ("DNSMOS background", "", 2), "lsd_high": ("Distance above 8 kHz", " dB", 1)}
+"""Key -> name, unit, digits; the last one is better when lower."""
+LOWER = {"lsd_high"}
+STAGES = {"open": "Opened the file", "spoil": "Spoilt the clean recording", "restore": "Restored", "peers": "Ran the other tools", "measure": "Measured", "pictures": "Drew the spectrograms",
+          "files": "Wrote the files", "total": "In all"}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording of a run: its entry in trace.json, and the run's trace and files."""
+
+    told: dict
+    trace: Mapping[str, bytes]
+
+    @property
+    def takes(self) -> list[dict]:
+        return self.told["takes"]
+
+    def take(self, key: str) -> dict | None:
+        """A take by its key, None where it was not made."""
+        return next((t for t in self.takes if t["key"] == key), None)
+
+    def value(self, key: str, measure: str) -> float | None:
+        """A measure of a take, None where it could not be taken."""
+        take = self.take(key)
+        return take["measures"].get(measure) if take else None
+
+
+def stems(view) -> list[str]:
+    """The recordings of a run, in order."""
+    return list(json.loads(view.trace["trace.json"])["clips"])
+
+
+def clip(view, stem: str) -> Clip:
+    """One recording of a saved run."""
+    return Clip(json.loads(view.trace["trace.json"])["clips"][stem], view.trace)
+
+
+def finding(view) -> str:
+    """The run in one sentence with its numbers."""
+    first = clip(view, stems(view)[0])
+    rtf = first.take("ours")["rtf"]
+    before, after = first.value("noisy", "si_sdr"), first.value("ours", "si_sdr")
+    cost = f"in {rtf:.2f} s a second" if rtf >= 0.095 else f"in {1000 * rtf:.0f} ms a second"
+    if before is not None and after is not None:
+        return f"{after - before:+.1f} dB SI-SDR, {cost} of sound".replace("-", "\u2212")
+    before, after = first.value("noisy", "ovrl"), first.value("ours", "ovrl")
+    return f"DNSMOS {before:.2f} became {after:.2f}, {cost} of sound" if before is not None and after is not None else f"Restored {cost} of sound"
+
+
+# ---- the player
+
+@lru_cache
+def _palette() -> bytes:
+    colours = [[int(c[i:i + 2], 16) for i in (1, 3, 5)] for c in ("#0B1114", *SEQUENTIAL["dark"])]
+    places, full = np.linspace(0, 1, len(colours)), np.linspace(0, 1, 256)
+    return np.stack([np.interp(full, places, channel) for channel in np.array(colours).T], 1).round().astype(np.uint8).tobytes()
+
+
+def coloured(grey_png: bytes) -> str:
+    """A grey spectrogram in the studio's one hue on a dark ground, as a data address."""
+    image = Image.open(io.BytesIO(grey_png))
+    image.putpalette(_palette())
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def player_story(view, stem: str) -> dict:
+    """What the sound player needs of one recording."""
+    this = clip(view, stem)
+    tracks = [dict(key=t["key"], name=t["name"], role=t["key"], words=_words(t), picture=coloured(this.trace[t["picture"]]),
+                   sound="data:audio/flac;base64," + base64.b64encode(this.trace[t["sound"]]).decode()) for t in this.takes]
+    return dict(id=f"{view.id}:{stem}:{view.record['created']}", seconds=this.told["excerpt_s"][1] - this.told["excerpt_s"][0], top_hz=24_000, tracks=tracks, left="noisy", right="ours",
+                alt=f"Spectrograms before and after. {measures_words(this)}")
+
+
+def _words(take: Mapping) -> str:
+    best = next(((key, take["measures"][key]) for key in ("si_sdr", "ovrl") if take["measures"].get(key) is not None), None)
+    if best is None:
+        return ""
+    name, unit, digits = MEASURES[best[0]]
+    return f"{best[1]:.{digits}f} dB" if unit else f"{name.split()[0]} {best[1]:.{digits}f}"
+
+
+def measures_words(this: Clip) -> str:
+    """Ours against the input in words."""
+    said = []
+    for key, (name, unit, digits) in MEASURES.items():
+        before, after = this.value("noisy", key), this.value("ours", key)
+        if before is not None and after is not None:
+            said.append(f"{name} {before:.{digits}f} to {after:.{digits}f}{unit}")
+    return ", ".join(said) + "." if said else ""
+
+
+# ---- measures
+
+def measures_figure(this: Clip, mode: str, px: int) -> tuple[go.Figure, str]:
+    """Every measure as a line of its own: each take a mark between the worst and the best of them, ours filled, its value written."""
+    fig, ink = figure(mode, px), INK[mode]
+    rows = [(key, *MEASURES[key]) for key in MEASURES if sum(t["measures"].get(key) is not None for t in this.takes) > 1]
+    for y, (key, name, unit, digits) in enumerate(rows):
+        values = {t["key"]: t["measures"][key] for t in this.takes if t["measures"].get(key) is not None}
+        low, high = min(values.values()), max(values.values())
+        at = {k: (v - low) / ((high - low) or 1) for k, v in values.items()}
+        fig.add_shape(type="line", x0=0, x1=1, y0=y, y1=y, line=dict(color=ink["grid"], width=2), layer="below")
+        for k, v in values.items():
+            role, take = ROLES.get(k, "rest"), this.take(k)
+            ours = k == "ours"
+            fig.add_scatter(x=[at[k]], y=[y], mode="markers", hovertemplate=f"{take['name']}: {v:.{digits}f}{unit}<extra></extra>",
+                            marker=dict(size=px if ours else 0.75 * px, color=ink[role] if k in ROLES else "rgba(0,0,0,0)", line=dict(color=ink[role], width=2),
+                                        symbol={"ours": "circle", "noisy": "x-thin", "clean": "square"}.get(k, "circle")))
+            fig.add_annotation(x=at[k], y=y, text=f"<b>{v:.{digits}f}</b>" if ours else _short(take["name"]), showarrow=False, yshift=px * (0.95 if ours else -0.95),
+                               font=dict(size=(0.9 if ours else 0.72) * px, color=ink[role if ours else "muted"]))
+    fig.update_yaxes(tickvals=list(range(len(rows))), ticktext=[f"{name}{' (lower is better)' if key in LOWER else ''}" for key, name, *_ in rows], showgrid=False,
+                     range=[len(rows) - 0.4, -0.6], tickfont=dict(size=px, color=ink["text"]))
+    fig.update_xaxes(visible=False, range=[-0.06, 1.06])
+    fig.update_layout(height=int((3.1 * max(len(rows), 1) + 1) * px), margin=dict(l=0, r=0, t=0.5 * px, b=0), hovermode="closest")
+    return fig, measures_words(this)
+
+
+def _short(name: str) -> str:
+    return {"As it was": "before", "Clean": "clean", "noisereduce": "noiser."}.get(name, name)
+
+
+def measures_table(this: Clip) -> list[dict]:
+    """One row per take with every measure, for the engineer."""
+    return [{"Take": t["name"]} | {name: t["measures"].get(key) for key, (name, *_) in MEASURES.items()} | {"s per second of sound": t["rtf"]} for t in this.takes]
+
+
+# ---- quality against cost, from the recorded bench
+
+def cost_figure(rows: Sequence[Mapping], measure: str, mode: str, px: int) -> tuple[go.Figure, str]:
+    """Quality over seconds of computing per second of sound: our sizes and steps, the other tools, real time as a line.
+
+    rows  recorded rows with name, rtf, family ("ours" or a rival) and the measures
+    """
+    fig, ink, said = figure(mode, px), INK[mode], []
+    rows = [r for r in rows if r.get(measure) is not None and r.get("rtf")]
+    for family in dict.fromkeys(r["family"] for r in rows):
+        part = sorted((r for r in rows if r["family"] == family), key=lambda r: r["rtf"])
+        role = "ours" if family.startswith("ours") else "rest"
+        fig.add_scatter(x=[r["rtf"] for r in part], y=[r[measure] for r in part], mode="lines+markers" if role == "ours" else "markers", text=[r["name"] for r in part],
+                        marker=dict(size=0.7 * px, color=ink[role]), line=dict(color=ink[role], width=1.5, dash="dot"), hovertemplate="%{text}: %{y:.2f} at %{x:.3f} s<extra></extra>")
+        for r in part if role == "rest" else part[-1:]:
+            fig.add_annotation(x=np.log10(r["rtf"]), y=r[measure], text=r["name"], showarrow=False, xanchor="left", xshift=0.6 * px, font=dict(size=0.85 * px, color=ink["muted" if role == "rest" else role]))
+        said += [f"{r['name']} {r[measure]:.2f} at {r['rtf']:.3f} s" for r in part]
+    fig.add_vline(1, line=dict(color=ink["muted"], width=1.2, dash="2px,3px"))
+    fig.add_annotation(x=0, y=1, yref="paper", yanchor="bottom", text="real time", showarrow=False, font=dict(size=0.875 * px, color=ink["muted"]))
+    fig.update_xaxes(type="log", title_text="seconds of one core per second of sound (logarithmic; further left is cheaper)", dtick=1)
+    fig.update_yaxes(title_text=MEASURES[measure][0] + (MEASURES[measure][1] and f" ({MEASURES[measure][1].strip()})"))
+    fig.update_layout(height=20 * px, margin=dict(l=0, r=8 * px, t=1.6 * px, b=0), hovermode="closest")
+    return fig, f"{MEASURES[measure][0]} against cost: " + ", ".join(said) + "."
+
+
+# ---- compare and report
+
+def comparison(a, b, mode: str, px: int) -> tuple:
+    """Two saved runs: ((figure, alt), (figure, alt), [(words, value)])."""
+    one, two = clip(a, stems(a)[0]), clip(b, stems(b)[0])
+    between = []
+    for key, (name, unit, digits) in MEASURES.items():
+        first, second = one.value("ours", key), two.value("ours", key)
+        if first is not None and second is not None and len(between) < 3:
+            between.append((f"{name}, right − left", f"{second - first:+.{digits}f}{unit}".replace("-", "\u2212")))
+    between.append(("cost, right ÷ left", f"{two.take('ours')['rtf'] / max(one.take('ours')['rtf'], 1e-9):.2f}×"))
+    return measures_figure(one, mode, px), measures_figure(two, mode, px), between
+
+
+def report(view) -> str:
+    """The result part of the one-page report: spectrograms before and after, every measure."""
+    parts = []
+    for stem in stems(view):
+        this = clip(view, stem)
+        pictures = "".join(f'<p>{escape(t["name"])}</p><img src="{coloured(this.trace[t["picture"]])}" alt="Spectrogram: {escape(t["name"])}" style="height:140px;width:100%">'
+                           for t in this.takes if t["key"] in ("noisy", "ours"))
+        head = "".join(f"<th>{escape(word)}</th>" for word in measures_table(this)[0])
+        body = "".join("<tr>" + "".join(f"<td>{_number(value)}</td>" for value in row.values()) + "</tr>" for row in measures_table(this))
+        parts.append(f"<h2>{escape(this.told['name'])}</h2>{pictures}<table><tr>{head}</tr>{body}</table>")
+    return "".join(parts)
+
+
+def _number(value) -> str:
+    return escape(value) if isinstance(value, str) else "-" if value is None else f"{value:.3g}"
+
+
+def stages_table(record: Mapping) -> str:
+    """The stages with their seconds as a Markdown table."""
+    return "\n".join(["| Step | Seconds |", "|:--|--:|", *(f"| {STAGES.get(name, name.capitalize())} | {seconds:.2f} |" for name, seconds in record["seconds"].items())])
