@@ -1,6 +1,6 @@
 """Loop nests over strided operands: axes without extent dropped, neighbours merged, the operand that is written walked in the order of its memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.compiler.buffers import axes_order
@@ -49,7 +49,12 @@ class Walk:
         """The operand's element at the first `loops` loop variables i0, i1, ... (all of them by default), as a C expression."""
         return index(self.steps[operand][:loops], [f"i{k}" for k in range(len(self.extents))])
 
-    def nest(loops: Sequence[tuple[str, int]], body: Sequence[str]) -> list[str]:
+    def nest(self, body: Sequence[str], loops: int | None = None) -> list[str]:
+        """The lines of the first `loops` loops around a body."""
+        return nest([(f"i{k}", extent) for k, extent in enumerate(self.extents[:loops])], body)
+
+
+def nest(loops: Sequence[tuple[str, int]], body: Sequence[str]) -> list[str]:
     """`for` loops (variable, extent) around a body; a loop of one pass becomes a block with a constant."""
     lines = []
     for depth, (variable, extent) in enumerate(loops):
@@ -65,21 +70,15 @@ def index(steps: Sequence[int], axes: Sequence[str]) -> str:
     return " + ".join(terms) or "0"
 
 
-def walk(extents: Sequence[int], steps: Sequence[Sequence[int]], fixed: Callable[[int], bool] = lambda axis: False) -> Walk:
-    """The nest over `extents` in the order of the first operand's memory; axes that all operands cross in one go are merged.
-
-    fixed  axes that must stay loops of their own
-    """
-    axes = [a for a in range(len(extents)) if extents[a] != 1]
-    axes.sort(key=lambda a: -abs(steps[0][a]))                      # stable: equal steps keep their order
+def walk(extents: Sequence[int], steps: Sequence[Sequence[int]]) -> Walk:
+    """The nest over `extents` in the order of the first operand's memory; axes that all operands cross in one go are merged."""
+    axes = sorted((a for a in range(len(extents)) if extents[a] != 1), key=lambda a: -abs(steps[0][a]))
     merged: list[tuple[int, list[int]]] = []
-    last_fixed = True
     for axis in axes:
         own = [s[axis] for s in steps]
-        if merged and not last_fixed and not fixed(axis) and all(outer == inner * extents[axis] for outer, inner in zip(merged[-1][1], own)):
+        if merged and all(outer == inner * extents[axis] for outer, inner in zip(merged[-1][1], own)):
             merged[-1] = (merged[-1][0] * extents[axis], own)
         else:
             merged.append((extents[axis], own))
-        last_fixed = fixed(axis)
     merged = merged or [(1, [0] * len(steps))]
     return Walk(tuple(e for e, _ in merged), tuple(tuple(m[1][k] for m in merged) for k in range(len(steps))))
