@@ -35,6 +35,12 @@ def test_levels_that_differ_from_chunk_to_chunk_are_blended_without_a_step():
     assert len(made) == 6000 and np.abs(np.diff(made)).max() < 0.006 and {1.0, 2.0} <= set(np.round(made, 3))
 
 
+def test_channels_go_together():
+    wave = np.random.default_rng(1).standard_normal((3, 2000)).astype(np.float32)
+    made = np.concatenate(list(in_chunks(np.array_split(wave, 5, axis=1), lambda chunk: 2 * chunk, Cut(300, 50, 40))), axis=1)
+    assert np.allclose(made, 2 * wave)
+
+
 def test_a_cut_that_cannot_be_blended_is_refused():
     with pytest.raises(ValueError, match="fade"):
         Cut(100, 10, 50)
