@@ -1,45 +1,63 @@
 """Text to joined handwriting: letters of a hand, spaced by their bodies, each pair merged, bridged or lifted as a person would (section 2 of the post)."""
 
+import time
+import unicodedata
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from core.handwriting.deformation import Weights
-from core.handwriting.hand import Hand, Letter
-from core.handwriting.strokes import Ink
+from core.errors import ConfigError, InputError, LimitError
+from core.exhibit import option
+from core.handwriting.anatomy import anatomies
+from core.handwriting.deformation import Weights, join_batch
+from core.handwriting.hand import MARKS, Hand, Letter, nearest_hand
+from core.handwriting.labels import BODY, HEAD, ISOLATED, TAIL
+from core.handwriting.layout import BRIDGE, LIFT, MERGE, Ends, Placed, decide, ends, white
+from core.handwriting.strokes import Ink, Stroke
 
-HEAD, BODY, TAIL, ISOLATED, BRIDGE = range(5)
-"""What a point of a written letter is; the first four as in `segmentation`."""
+BRIDGED = 4
+"""Class of a point that no letter drew: of a bridge, or of the way along a bowl. The others are HEAD, BODY, TAIL and ISOLATED."""
 LONGEST_TEXT = 400
+WORD_GAP = 0.95
+PEN_SPEED, AIR_SPEED, LIFT_S = 9.0, 25.0, 0.06
+"""x-heights per second on a bridge and in the air, and the seconds a lift takes besides: for the playback."""
+PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "−": "-", "…": "...", "\t": " ", "\u00a0": " ", "\r": None, "\u2028": "\n"})
 
 
 @dataclass(frozen=True)
 class ComposeConfig:
-    """join: False writes every letter alone. exact: merge ends on one point (gap 0) instead of pulling them together by the connection weight.
-    spacing: factor on the white between letters. slant_deg: added to the hand's own. size: x-height of the written ink. variation in [0, 1]: how much two e's differ.
-    width: where lines break, in x-heights (0: only where the text says). line: from baseline to baseline, in x-heights."""
+    """join: False writes every letter alone. exact: ends meet in one point (gap 0) instead of being pulled together by the connection weight.
+    spacing: factor on the white between letters. slant_deg: added to the hand's own. variation in [0, 1]: how much two e's differ.
+    width: where lines break (0: only where the text says), line: from baseline to baseline, both in the unit of size; size: one x-height on the paper.
+    borrow: missing letters come from the nearest shipped hand; without it they are left out. Raises ConfigError for values out of range."""
 
-    join: bool = True
-    exact: bool = True
+    join: bool = option(True, "Join the letters")
+    exact: bool = option(True, "Meet exactly")
     weights: Weights = Weights()
-    spacing: float = 1.0
-    slant_deg: float = 0.0
-    size: float = 1.0
-    variation: float = 0.5
-    width: float = 0.0
-    line: float = 3.6
-    seed: int = 0
-    borrow: bool = True
+    spacing: float = option(1.0, "Spacing", low=0.3, high=3.0)
+    slant_deg: float = option(0.0, "Slant (degrees)", low=-30.0, high=30.0)
+    size: float = option(1.0, "Size", low=0.1, high=10.0)
+    variation: float = option(0.5, "Variation", low=0.0, high=1.0)
+    width: float = option(0.0, "Width of a line", low=0.0, high=1000.0)
+    line: float = option(3.8, "From line to line", low=1.0, high=20.0)
+    seed: int = option(0, "Seed", low=0, high=2**31 - 1)
+    borrow: bool = option(True, "Borrow missing letters")
+
+    def __post_init__(self) -> None:
+        for name in ("spacing", "slant_deg", "size", "variation", "width", "line", "seed"):
+            low, high = (self.__dataclass_fields__[name].metadata[key] for key in ("low", "high"))
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"The setting {name}={getattr(self, name)} is not valid: it takes {low} to {high}.")
 
 
 @dataclass(frozen=True, eq=False)
 class WrittenLetter:
     """One character of the text on the paper.
 
-    index    position in the (normalised) text; line: from 0; origin [2]: where the letter's own (0, 0) lies
-    drawn    the letter placed, before any join: strokes in page coordinates
-    borrowed name of the hand it was borrowed from, or ""
-    head, tail  numbers of points of the first and last main stroke that a join may bend
+    index    position in Written.text; line: from 0; origin: where the letter's own (0, 0) lies; drawn: the letter placed, before any join
+    letter   as the hand has it; borrowed: the hand it was borrowed from, or ""
+    head, tail   points at the start of its first and the end of its last main stroke that a join may bend; delayed: strokes written after the word
+    placed   for the editor: the letter as it was laid out
     """
 
     char: str
@@ -48,22 +66,23 @@ class WrittenLetter:
     origin: tuple[float, float]
     drawn: Ink
     letter: Letter
-    borrowed: str = ""
-    head: int = 0
-    tail: int = 0
-    delayed: tuple[int, ...] = ()
+    borrowed: str
+    head: int
+    tail: int
+    delayed: tuple[int, ...]
+    placed: Placed = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
 class Join:
-    """What happens between two neighbouring letters (left and right: positions in Written.letters).
+    """What happens between two neighbouring letters of a word (left and right: positions in Written.letters). Lengths in x-heights.
 
-    kind     merge, bridge or lift; reason: a few words why
-    gap      distance left between tail and head after the solve (0 in exact mode); moved: largest shift of a point, both in x-heights
-    turn_deg largest turning angle between neighbouring links at the join
-    tail, head       the bent points [m, 2], [k, 2], page coordinates, outer ends fixed (a bridge's own points are at the end of tail)
-    tail_was, head_was  the same points before the solve
-    stroke, at  where the join lies: Written.ink.strokes[stroke].xy[at] is the meeting point; -1 for a lift
+    kind     merge, bridge or lift; reason: why
+    gap      distance left between tail and head after the solve (0 in exact mode); moved: largest shift of a point; turn_deg: largest turn at the points of the join
+    tail, head           the bent points [m, 3], [k, 3] (x, y, pressure) on the page; the outer ends are fixed
+    tail_was, head_was   the same points before the solve
+    own_tail, own_head   how many of them the letters drew (start of tail, end of head); the others were added: bridge, way along a bowl
+    stroke, at           Written.ink.strokes[stroke].xy[at] is the meeting point; -1 for a lift
     """
 
     left: int
@@ -73,21 +92,22 @@ class Join:
     gap: float = 0.0
     moved: float = 0.0
     turn_deg: float = 0.0
-    tail: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
-    head: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
-    tail_was: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
-    head_was: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
-    bridged: int = 0
+    tail: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)), repr=False)
+    head: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)), repr=False)
+    tail_was: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)), repr=False)
+    head_was: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)), repr=False)
+    own_tail: int = 0
+    own_head: int = 0
     stroke: int = -1
     at: int = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """Text as ink: strokes in writing order (delayed dots and bars after their word).
+    """Text as ink: strokes in writing order (dots and bars after their word), in x-heights; `paper` gives the ink in the size that was asked for.
 
-    owner    per stroke [n]: index into letters of each point; classes per stroke [n]: HEAD BODY TAIL ISOLATED BRIDGE
-    seconds  stage -> seconds (letters, classify, layout, solve, assemble); notes: sentences a visitor has to know
+    owner    per stroke [n]: index into letters of each point; classes per stroke [n]: HEAD BODY TAIL ISOLATED BRIDGED
+    words    per letter the word it belongs to; notes: sentences a visitor has to know; seconds: stage -> seconds
     """
 
     ink: Ink
@@ -98,10 +118,381 @@ class Written:
     classes: tuple[np.ndarray, ...]
     hand: Hand
     config: ComposeConfig
+    words: tuple[int, ...]
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def paper(self) -> Ink:
+        return self.ink if self.config.size == 1 else self.ink.scaled(self.config.size)
+
 
 def compose(text: str, hand: Hand, config: ComposeConfig = ComposeConfig()) -> Written:
-    """Write `text` in `hand`. Raises InputError where nothing of it can be written, LimitError above 400 characters."""
-    raise NotImplementedError
+    """Write `text` in `hand`; the same seed gives the same ink. Raises InputError where nothing of it can be written, LimitError above 400 characters."""
+    clock = [time.perf_counter()]
+    text = plain(text)
+    lines, notes = choose(text, hand, config)
+    clock.append(time.perf_counter())
+    words = [[_placed(choice, config) for choice in word] for line in lines for word in line]
+    clock.append(time.perf_counter())
+    kinds = [lay_out_word(word, hand, config) for word in words]
+    _lay_out_page(words, [len(line) for line in lines], config)
+    clock.append(time.perf_counter())
+    joins = solve([(word[k], word[k + 1], meeting) for word, meetings in zip(words, kinds, strict=True) for k, meeting in enumerate(meetings)], config)
+    clock.append(time.perf_counter())
+    written = assemble(text, words, joins, hand, config, notes)
+    clock.append(time.perf_counter())
+    written.seconds.update(zip(("classify", "letters", "layout", "solve", "assemble"), np.diff(clock).tolist(), strict=True))
+    return written
+
+
+# ---------------------------------------------------------------- text to letters
+
+def plain(text: str) -> str:
+    """Composed accents, straight quotes, short dashes. Raises LimitError for a text that is too long."""
+    if len(text) > LONGEST_TEXT:
+        raise LimitError(f"The text has {len(text):,} characters, and the limit is {LONGEST_TEXT}; write it in parts.")
+    return unicodedata.normalize("NFC", text).translate(PLAIN)
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The letter taken for one character: of which hand, and which of its variants; seed of how this one differs."""
+
+    char: str
+    index: int
+    letter: Letter
+    hand: Hand
+    borrowed: str
+    seed: tuple[int, ...]
+
+
+class Chooser:
+    """Finds the letter for each character in turn and remembers what could not be written, what was borrowed, which accents were put together."""
+
+    def __init__(self, hand: Hand, config: ComposeConfig) -> None:
+        self.hand, self.config, self.lender = hand, config, None
+        self.count: dict[str, int] = {}
+        self.unknown: dict[str, None] = {}
+        self.borrowed: dict[str, None] = {}
+        self.accented: dict[str, None] = {}
+
+    def choice(self, char: str, index: int, salt: int = 0) -> Choice | None:
+        """None where nobody can write it."""
+        turn = self.count[char] = self.count.get(char, -1) + 1
+        for find in (lambda: self.hand, self._lender):
+            hand = find()
+            if hand and (letter := self._letter(hand, char, turn)):
+                if hand is not self.hand:
+                    self.borrowed[char] = None
+                return Choice(char, index, letter, hand, "" if hand is self.hand else hand.name, (self.config.seed, index, ord(char), salt))
+        if unicodedata.category(char) not in ("Cf", "Mn", "Sk", "Cc"):
+            self.unknown[char] = None
+        return None
+
+    def _lender(self) -> Hand | None:
+        if self.config.borrow and self.lender is None:
+            self.lender = nearest_hand(self.hand)
+        return self.lender
+
+    def _letter(self, hand: Hand, char: str, turn: int) -> Letter | None:
+        variants = hand.variants(char)
+        if variants:
+            return variants[(turn + self.config.seed) % len(variants)]
+        base, *marks = unicodedata.normalize("NFD", char)
+        found = [self._mark(hand, mark) for mark in marks]
+        if not marks or not hand.variants(base) or not all(found):
+            return None
+        self.accented[char] = None
+        key = (char, turn % len(hand.variants(base)))
+        made = hand.__dict__.setdefault("_accented", {})
+        if key not in made:
+            made[key] = _with_marks(char, hand.variants(base)[key[1]], found)
+        return made[key]
+
+    def _mark(self, hand: Hand, mark: str) -> Letter | None:
+        name = MARKS.get(mark, mark)
+        lender = hand if hand.variants(name) else self._lender()
+        return lender.variants(name)[0] if lender and lender.variants(name) else None
+
+    def notes(self) -> list[str]:
+        said = []
+        if self.borrowed:
+            said.append(f"Borrowed from {self.lender.title or self.lender.name}, because this hand has none: {' '.join(self.borrowed)}.")
+        if self.accented:
+            said.append(f"Put together from a letter and its accent: {' '.join(self.accented)}.")
+        if self.unknown:
+            said.append(f"Left out, because no hand here has a letter for it: {' '.join(list(self.unknown)[:12])}{' ...' if len(self.unknown) > 12 else ''}. Draw it on the pad to have it written.")
+        if any(unicodedata.bidirectional(char) in ("R", "AL") for char in (*self.unknown, *self.count)):
+            said.append("Right-to-left writing is not joined here: letters stand from left to right.")
+        return said
+
+
+def _with_marks(char: str, base: Letter, marks: list[Letter]) -> Letter:
+    """A letter with its accents above (a cedilla below) as strokes of their own; the dot of i and j makes room."""
+    strokes = list(base.ink.strokes)
+    if base.char in "ij" and len(strokes) > 1:
+        strokes = [stroke for stroke in strokes if stroke.xy[:, 1].max() > -0.9]
+    xy = np.concatenate([stroke.xy for stroke in strokes])
+    band = xy[(xy[:, 1] < -0.5) & (xy[:, 1] > -1.2)] if xy[:, 1].min() > -1.4 else xy[xy[:, 1] < xy[:, 1].min() + 0.5]
+    middle, top = (band[:, 0].min() + band[:, 0].max()) / 2, xy[:, 1].min() - 0.22
+    end_s = float(strokes[-1].t_s[-1])
+    for mark in marks:
+        left, high, right, low = mark.ink.box
+        below = mark.char == "¸"
+        dy = 0.02 - high if below else top - low
+        top = top if below else top - (low - high) - 0.12
+        strokes += [stroke.moved(middle - (left + right) / 2, dy, end_s + 0.15) for stroke in mark.ink.strokes]
+    return Letter(char, Ink(tuple(strokes)), base.variant)
+
+
+def choose(text: str, hand: Hand, config: ComposeConfig) -> tuple[list[list[list[Choice]]], list[str]]:
+    """Lines of words of letters, and what a visitor has to know. Raises InputError where nothing is left to write."""
+    chooser, lines, index = Chooser(hand, config), [], 0
+    for line in text.split("\n"):
+        words = []
+        for part in line.split(" "):
+            found = [choice for k, char in enumerate(part) if (choice := chooser.choice(char, index + k))]
+            words += [found] if found else []
+            index += len(part) + 1
+        lines.append(words)
+    if not any(lines):
+        said = " ".join(chooser.notes())
+        raise InputError(said or "There is no text to write; type a word.")
+    return lines, chooser.notes()
+
+
+def _placed(choice: Choice, config: ComposeConfig) -> Placed:
+    """The letter slanted, and varied so that no two are alike: a little size, lean and turn, and a smooth bend of the plane, under which lines drawn twice stay on each other."""
+    letter, hand = choice.letter, choice.hand
+    xy = np.concatenate([stroke.xy for stroke in letter.ink.strokes])
+    much = config.variation
+    y = 0.0
+    if much:
+        random = np.random.default_rng(choice.seed)
+        lean, wide, tall, sink, *wave = random.standard_normal(12) * much
+        phase = random.uniform(0, 2 * np.pi, 4)
+        u, v = xy[:, 0], xy[:, 1]
+        bend = np.sin(np.outer([2.3, 1.1, 1.7, 2.9], u) + np.outer([1.2, 2.1, -1.6, 0.7], v) + phase[:, None])
+        xy = np.column_stack([
+            u * (1 + 0.05 * wide) - 0.04 * lean * v + 0.028 * (wave[0] * bend[0] + wave[1] * bend[1]),
+            v * (1 + 0.035 * tall) + 0.024 * (wave[2] * bend[2] + wave[3] * bend[3])])
+        y = 0.025 * sink
+    if config.slant_deg:
+        xy = np.column_stack([xy[:, 0] - np.tan(np.radians(config.slant_deg)) * xy[:, 1], xy[:, 1]])
+    strokes = np.split(xy, np.cumsum([len(stroke) for stroke in letter.ink.strokes])[:-1])
+    return Placed(choice.char, choice.index, letter, anatomies(hand, [letter])[0], strokes, hand.kind, choice.borrowed, y=float(y))
+
+
+# ---------------------------------------------------------------- layout
+
+def lay_out_word(word: list[Placed], hand: Hand, config: ComposeConfig) -> list:
+    """Place the letters of a word one after the other (x from 0 on) and say how each pair meets."""
+    meetings = []
+    for left, right in zip(word[:-1], word[1:], strict=True):
+        meeting = decide(left, right, config.join)
+        right.x = left.x + distance(left, right, meeting, hand, config)
+        meetings.append(meeting)
+    return meetings
+
+
+def distance(left: Placed, right: Placed, meeting, hand: Hand, config: ComposeConfig) -> float:
+    if meeting.kind == LIFT:
+        return white(left, right, hand.gap * config.spacing)
+    return meeting.distance + 0.7 * (config.spacing - 1)
+
+
+def edges(word: list[Placed]) -> tuple[float, float]:
+    """Left and right edge of a word's main strokes."""
+    xs = [(xy[:, 0].min() + letter.x, xy[:, 0].max() + letter.x) for letter in word for xy in letter.main()]
+    return float(min(x for x, _ in xs)), float(max(x for _, x in xs))
+
+
+def _lay_out_page(words: list[list[Placed]], per_line: list[int], config: ComposeConfig) -> None:
+    """Words to lines: where the text breaks, and where the next word would pass the width."""
+    fresh = set(np.cumsum([0, *per_line]).tolist())
+    widest, across = config.width / config.size if config.width else np.inf, 0.0
+    breaks = {k: sum(1 for n in np.cumsum(per_line) if n <= k) for k in range(len(words))}
+    line, said = -1, -1
+    for k, word in enumerate(words):
+        low, high = edges(word)
+        start = across + WORD_GAP * config.spacing
+        if k in fresh or start + high - low > widest:
+            line = line + 1 if k not in fresh else line + max(1, breaks[k] - said)
+            said, start = max(said, breaks[k]), 0.0
+        for letter in word:
+            letter.x += start - low
+            letter.y += line * config.line / config.size
+            letter.line = line
+        across = start + high - low
+
+
+# ---------------------------------------------------------------- joins
+
+def solve(pairs: list, config: ComposeConfig) -> list[Join]:
+    """Joins of (left, right, meeting): all solves in one batch; a join that would move a point too far gets a bridge, and a lift where that fails too. left, right are set later."""
+    mode = "merge" if config.exact else "solve"
+    wanted = [(k, ends(left, right, meeting.kind)) for k, (left, right, meeting) in enumerate(pairs) if meeting.kind != LIFT]
+    found = _bent(wanted, mode, config.weights)
+    again = [(k, ends(pairs[k][0], pairs[k][1], BRIDGE)) for k, e in wanted if not found[k][1].fits and pairs[k][2].kind == MERGE]
+    found |= _bent(again, mode, config.weights)
+    bridged = {k for k, _ in again}
+    joins = []
+    for k, (_, _, meeting) in enumerate(pairs):
+        kind = BRIDGE if k in bridged else meeting.kind
+        if kind == LIFT or not found[k][1].fits:
+            reason = meeting.reason if kind == LIFT else f"a join would move a point by {found[k][1].moved:.1f} x-heights"
+            joins.append(Join(-1, -1, LIFT, reason))
+        else:
+            joins.append(_join(kind, meeting.reason, *found[k]))
+    return joins
+
+
+def _bent(wanted: list[tuple[int, Ends]], mode: str, weights: Weights) -> dict:
+    solved = join_batch([(e.tail, e.head) for _, e in wanted], weights, mode) if wanted else []
+    return {k: (e, joined) for (k, e), joined in zip(wanted, solved, strict=True)}
+
+
+def _join(kind: str, reason: str, before: Ends, joined) -> Join:
+    way = np.concatenate([joined.tail, joined.head[1:] if joined.gap == 0 else joined.head])[:, :2]
+    return Join(-1, -1, kind, reason, joined.gap, joined.moved, turning(way, len(joined.tail) - 1), joined.tail, joined.head,
+                before.tail, before.head, before.own_tail, before.own_head)
+
+
+def turning(way: np.ndarray, at: int, near: int = 3) -> float:
+    """Largest turn between neighbouring links of `way` [n, 2] at the points `at` - near ... `at` + near, in degrees."""
+    low, high = max(at - near - 1, 0), min(at + near + 2, len(way))
+    link = np.diff(way[low:high], axis=0)
+    link = link[(link * link).sum(1) > 1e-12]
+    if len(link) < 2:
+        return 0.0
+    cross, dot = link[:-1, 0] * link[1:, 1] - link[:-1, 1] * link[1:, 0], (link[:-1] * link[1:]).sum(1)
+    return float(np.degrees(np.abs(np.arctan2(cross, dot)).max()))
+
+
+# ---------------------------------------------------------------- ink
+
+class Pen:
+    """Collects strokes with times, owners and classes."""
+
+    def __init__(self) -> None:
+        self.parts: list[list] = []
+        self.strokes: list[tuple] = []
+
+    def draw(self, points: np.ndarray, steps_s: np.ndarray, owner: int, classes) -> None:
+        """points [n, 3]; steps_s [n]: seconds from the point before to each."""
+        self.parts.append([points, steps_s, np.full(len(points), owner), np.broadcast_to(classes, len(points))])
+
+    def up(self) -> None:
+        if self.parts:
+            self.strokes.append(tuple(np.concatenate(column) for column in zip(*self.parts, strict=True)))
+            self.parts = []
+
+    def ink(self) -> tuple[Ink, tuple, tuple]:
+        self.up()
+        clock, before, made = 0.0, None, []
+        for points, steps_s, _, _ in self.strokes:
+            clock += 0.0 if before is None else max(float(steps_s[0]), LIFT_S + float(np.hypot(*(points[0, :2] - before))) / AIR_SPEED)
+            t_s = clock + np.concatenate([[0.0], np.cumsum(steps_s[1:])])
+            made.append(Stroke(points[:, :2], t_s, np.clip(points[:, 2], 0, 1)))
+            clock, before = float(t_s[-1]), points[-1, :2]
+        return Ink(tuple(made)), tuple(stroke[2] for stroke in self.strokes), tuple(stroke[3] for stroke in self.strokes)
+
+
+def _steps(letter: Placed, k: int) -> np.ndarray:
+    """Seconds to each point of a stroke from the one before (to the first: from the stroke before it in the letter)."""
+    t_s = letter.letter.ink.strokes[k].t_s
+    before = letter.letter.ink.strokes[k - 1].t_s[-1] if k else t_s[0]
+    return np.concatenate([[min(max(t_s[0] - before, 0.0), 0.6)], np.diff(t_s)])
+
+
+def _own_classes(letter: Placed, k: int, points: int) -> np.ndarray:
+    a = letter.anatomy
+    classes = np.full(points, BODY if k in (a.first, a.last) and (a.head or a.tail) else ISOLATED)
+    if k == a.first and a.head:
+        classes[:a.head] = HEAD
+    if k == a.last and a.tail:
+        classes[points - a.tail:] = TAIL
+    return classes
+
+
+def assemble(text: str, words: list[list[Placed]], joins: list[Join], hand: Hand, config: ComposeConfig, notes: list[str]) -> Written:
+    """Letters and joins to strokes. `joins` has one entry for each pair of neighbours within a word, in order."""
+    pen, number, given, placed_joins = Pen(), 0, iter(joins), []
+    for word in words:
+        within = [next(given) for _ in word[1:]]
+        joined = any(join.kind != LIFT for join in within)
+        meets = []
+        for k, letter in enumerate(word):
+            before = within[k - 1] if k and within[k - 1].kind != LIFT else None
+            after = within[k] if k < len(within) and within[k].kind != LIFT else None
+            meets.append(_draw_letter(pen, letter, number + k, before, after, joined))
+        pen.up()
+        placed_joins += [_renumbered(join, number + k, *meets[k]) for k, join in enumerate(within)]
+        if joined:
+            for k, letter in enumerate(word):
+                for stroke in letter.anatomy.delayed:
+                    _draw_stroke(pen, letter, stroke, number + k)
+        number += len(word)
+    ink, owner, classes = pen.ink()
+    letters = tuple(_written(letter) for word in words for letter in word)
+    numbers = tuple(k for k, word in enumerate(words) for _ in word)
+    return Written(ink, text, letters, tuple(placed_joins), owner, classes, hand, config, numbers, tuple(notes))
+
+
+def _renumbered(join: Join, left: int, stroke: int, at: int) -> Join:
+    where = (stroke, at) if join.kind != LIFT else (-1, -1)
+    return Join(left, left + 1, *(getattr(join, name) for name in (
+        "kind", "reason", "gap", "moved", "turn_deg", "tail", "head", "tail_was", "head_was", "own_tail", "own_head")), *where)
+
+
+def _draw_stroke(pen: Pen, letter: Placed, k: int, owner: int) -> None:
+    pen.up()
+    points = np.column_stack([letter.on_page(k), letter.letter.ink.strokes[k].pressure])
+    pen.draw(points, _steps(letter, k), owner, _own_classes(letter, k, len(points)))
+
+
+def _draw_letter(pen: Pen, letter: Placed, owner: int, before: Join | None, after: Join | None, later: bool) -> tuple[int, int]:
+    """Draw the strokes of a letter, dots and bars only where they do not come later; returns where the join after it lies: stroke and point."""
+    a = letter.anatomy
+    for k in range(len(letter.strokes)):
+        if k in a.delayed:
+            if not later:
+                _draw_stroke(pen, letter, k, owner)
+            continue
+        points = np.column_stack([letter.on_page(k), letter.letter.ink.strokes[k].pressure])
+        steps, classes = _steps(letter, k), _own_classes(letter, k, len(points))
+        start = before.own_head if before is not None and k == a.first else 0
+        stop = len(points) - after.own_tail if after is not None and k == a.last else len(points)
+        if not start:
+            pen.up()
+        pen.draw(points[start:stop], steps[start:stop], owner, classes[start:stop])
+    return _draw_join(pen, letter, owner, after) if after is not None else (-1, -1)
+
+
+def _pen_steps(points: np.ndarray) -> np.ndarray:
+    """Seconds to each point but the first, at the speed of a bridge."""
+    return np.hypot(*np.diff(points[:, :2], axis=0).T) / PEN_SPEED
+
+
+def _draw_join(pen: Pen, letter: Placed, owner: int, join: Join) -> tuple[int, int]:
+    own, added = join.own_tail, len(join.tail) - join.own_tail
+    steps = _steps(letter, letter.anatomy.last)[-own:]
+    pen.draw(join.tail[:own], steps, owner, np.r_[BODY, np.full(own - 1, TAIL)])
+    if added:
+        pen.draw(join.tail[own:], _pen_steps(join.tail[own - 1:]), owner, BRIDGED)
+    at = sum(len(part[0]) for part in pen.parts) - 1
+    rest = join.head[1:] if join.gap == 0 else join.head
+    steps = _pen_steps(join.head) if join.gap == 0 else np.r_[0.01, _pen_steps(join.head)]
+    own = min(join.own_head, len(rest))
+    classes = np.full(len(rest), BRIDGED)
+    classes[len(rest) - own:] = HEAD
+    classes[-1:] = BODY
+    pen.draw(rest, steps, owner + 1, classes)
+    return len(pen.strokes), at
+
+
+def _written(letter: Placed) -> WrittenLetter:
+    drawn = Ink(tuple(Stroke(letter.on_page(k), stroke.t_s, stroke.pressure) for k, stroke in enumerate(letter.letter.ink.strokes)))
+    a = letter.anatomy
+    return WrittenLetter(letter.char, letter.index, letter.line, (letter.x, letter.y), drawn, letter.letter, letter.borrowed, a.head, a.tail, a.delayed, letter)

@@ -12,7 +12,7 @@ import numpy as np
 from core.errors import ConfigError, InputError, LimitError
 from core.handwriting.strokes import MOST_POINTS, Ink, Stroke
 
-HANDS: tuple[str, ...] = ("allure", "school", "felix", "tech", "drawer-07", "drawer-14")
+HANDS: tuple[str, ...] = ("allure", "school", "felix", "tech", "drawer-14", "drawer-07")
 """The shipped hands by name, cursive first (assets/samples/handwriting)."""
 KINDS = ("cursive", "mixed", "print")
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "samples" / "handwriting"
@@ -172,7 +172,6 @@ def _estimated_slant(hand: Hand) -> float:
 
 # ---------------------------------------------------------------- borrowing
 
-@lru_cache(maxsize=64)
 def nearest_hand(hand: Hand) -> Hand:
     """The shipped hand to borrow missing letters from: of the same kind where there is one that has more letters, then nearest in slant and in the width of shared letters."""
     def distance(other: Hand) -> tuple[int, float]:

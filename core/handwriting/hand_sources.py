@@ -39,6 +39,8 @@ RECIPES: dict[str, dict[str, str]] = {
     },
     "EMSTech": {"i": "1,0", "j": "1,0"},
 }
+LONGER_START = {("EMSAllure", "e"): (-125.0, 95.0)}
+"""Where a pen comes in from, for a letter whose first stroke starts inside it."""
 SLANTED_SANS = "HersheySans1"
 """Digits and marks of the Hershey script are drawn with double lines; those of the plain Hershey face, slanted, stand in."""
 
@@ -149,6 +151,8 @@ def font_hand(name: str, font: str, kind: str, title: str, fonts: dict, licence:
         stand_in = font == "HersheyScript1" and char in DIGITS + MARKS
         glyph = fonts[SLANTED_SANS if stand_in else font]["glyphs"].get(char, {"strokes": []})
         polylines = [np.asarray(line, float) for line in glyph["strokes"] if len(line)]
+        if (font, char) in LONGER_START:
+            polylines[0] = np.concatenate([[LONGER_START[font, char]], polylines[0]])
         if polylines:
             strokes = read_recipe(recipes[char], polylines) if char in recipes and not stand_in else polylines if char in LOWER else natural(polylines)
             letters.append(font_letter(char, strokes, x_height, slant if stand_in else 0.0))
