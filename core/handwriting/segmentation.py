@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from core.handwriting.labels import BODY, HEAD, ISOLATED, TAIL, arc_length, turning_rule
+from core.errors import EngineError
+from core.handwriting.labels import BODY, HEAD, ISOLATED, TAIL, arc_length
 from core.handwriting.strokes import features
 
 POINTS = 20
+WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights" / "handwriting-parts.onnx"
 DOT_SHARE = 0.4
 """An isolated stroke with less than this share of a letter's ink is written later (dots, bars)."""
 
@@ -37,19 +41,63 @@ class Parts:
 
 
 def classify(letters: Sequence[Sequence[np.ndarray]]) -> Classified:
-    """Class and probabilities of 20 points of each letter; a letter is its strokes [n, 2] in any unit, y down, in the order drawn. No letter's name is seen."""
-    found = np.array([_rule_at_points(letter) for letter in letters]).reshape(-1, POINTS)
-    return Classified(found, np.eye(4)[found])
+    """Class and probabilities of 20 points of each letter; a letter is its strokes [n, 2] in any unit, y down, in the order drawn. No letter's name is seen.
+
+    Raises EngineError where the weights are missing.
+    """
+    return _classify(np.array([features(letter, POINTS)[0] for letter in letters], np.float32).reshape(-1, POINTS, 3))
 
 
-def _rule_at_points(letter: Sequence[np.ndarray]) -> np.ndarray:
-    labels = turning_rule(letter)
-    _, counts = features(letter, POINTS)
-    picked = []
-    for stroke, own, count in zip(letter, labels, counts):
-        along = arc_length(stroke)
-        picked += [own[np.abs(along - at).argmin()] for at in np.linspace(0, along[-1], count)]
-    return np.array(picked)
+def _classify(seen: np.ndarray) -> Classified:
+    """The same from features float32[letters, 20, 3]."""
+    probabilities = _session().run(None, {"points": seen})[0].astype(float) if len(seen) else np.zeros((0, POINTS, 4))
+    return Classified(probabilities.argmax(-1), probabilities)
+
+
+@lru_cache
+def _session():
+    """The graph in ONNX Runtime, one thread: a letter is too little work for two."""
+    import onnxruntime
+    if not WEIGHTS.is_file():
+        raise EngineError(f"The weights of the point classifier are missing ({WEIGHTS.name}); `launch.py train handwriting --publish` makes them.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(WEIGHTS, options, providers=["CPUExecutionProvider"])
+
+
+def write_graph(weights: dict[str, np.ndarray], path: Path) -> None:
+    """An ONNX graph from the arrays of a PointClassifier: points float32[letters, 20, 3] -> probabilities float32[letters, 20, 4]."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    layers = 1 + max(int(name[-1]) for name in weights if name.startswith("gru.weight_ih_l") and "reverse" not in name)
+    nodes, held, given = [helper.make_node("Transpose", ["points"], ["level0"], perm=[1, 0, 2])], {}, "level0"
+    for layer in range(layers):
+        own = {f"{part}{layer}": np.stack([_gates(weights[f"gru.{name}_l{layer}{way}"]) for way in ("", "_reverse")])
+               for part, name in (("w", "weight_ih"), ("r", "weight_hh"))}
+        bias = [np.concatenate([_gates(weights[f"gru.bias_{side}_l{layer}{way}"]) for side in ("ih", "hh")]) for way in ("", "_reverse")]
+        held |= own | {f"b{layer}": np.stack(bias)}
+        nodes += [helper.make_node("GRU", [given, f"w{layer}", f"r{layer}", f"b{layer}"], [f"both{layer}"], direction="bidirectional",
+                                   hidden_size=own[f"r{layer}"].shape[2], linear_before_reset=1),
+                  helper.make_node("Transpose", [f"both{layer}"], [f"turned{layer}"], perm=[0, 2, 1, 3]),
+                  helper.make_node("Reshape", [f"turned{layer}", "flat"], [f"level{layer + 1}"])]
+        given = f"level{layer + 1}"
+    held |= dict(flat=np.array([0, 0, -1], np.int64), out_w=weights["out.weight"].T.copy(), out_b=weights["out.bias"])
+    nodes += [helper.make_node("MatMul", [given, "out_w"], ["scaled"]), helper.make_node("Add", ["scaled", "out_b"], ["logits"]),
+              helper.make_node("Softmax", ["logits"], ["steps"], axis=-1), helper.make_node("Transpose", ["steps"], ["probabilities"], perm=[1, 0, 2])]
+    graph = helper.make_graph(nodes, "point-classifier", [helper.make_tensor_value_info("points", TensorProto.FLOAT, ["letters", POINTS, 3])],
+                              [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["letters", POINTS, 4])],
+                              [numpy_helper.from_array(value, name) for name, value in held.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.SerializeToString())
+
+
+def _gates(values: np.ndarray) -> np.ndarray:
+    """PyTorch's order of the gates (reset, update, new) -> that of ONNX (update, reset, new)."""
+    reset, update, new = np.split(values, 3)
+    return np.concatenate([update, reset, new])
 
 
 def parts(strokes: Sequence[np.ndarray]) -> Parts:
