@@ -105,9 +105,16 @@ def dense_columns(found: Parameters, model: Model) -> Iterator[np.ndarray]:
 
 
 def dense_rows(found: Parameters, model: Model) -> Iterator[np.ndarray]:
-    """As ONNX has them: [output][input], then the bias."""
+    """As ONNX has them, [output][input], both padded to 16, then the bias."""
+    for w, b in zip(found.weights, found.biases):
+        yield from (np.pad(w, [(0, -n % LANES) for n in w.shape]), _lanes(b))
+
+
+def naive_dense(found: Parameters, model: Model) -> Iterator[np.ndarray]:
+    """As ONNX has them."""
     for w, b in zip(found.weights, found.biases):
         yield from (w, b)
+
 
 
 # Convolutional networks
@@ -226,17 +233,17 @@ def plain_layers(found: Parameters, model: Model) -> Iterator[np.ndarray]:
 
 
 def naive_layers(found: Parameters, model: Model) -> Iterator[np.ndarray]:
-    """The same with the matrices as ONNX has them, [K][N]."""
+    """The same with the matrices as torch has them, [N][K], so that a plain dot product reads on."""
     yield found.position
     norms = iter(found.norms)
     for n, (w, b) in enumerate(zip(found.weights, found.biases)):
         if n % 2 == 1 or n == len(found.weights) - 1:
             yield from next(norms)[:2]
-        yield from (w, b)
+        yield from (w.T, b)
 
 
 PACKERS: Mapping[tuple[str, str], Callable[[Parameters, Model], Iterator[np.ndarray]]] = {
-    ("dnn", "hand"): dense_columns, ("dnn", "plain hand"): dense_rows, ("dnn", "naive"): dense_rows,
+    ("dnn", "hand"): dense_columns, ("dnn", "plain hand"): dense_rows, ("dnn", "naive"): naive_dense,
     ("cnn", "hand"): winograd_layers, ("cnn", "plain hand"): direct_layers, ("cnn", "naive"): naive_convolutions,
     ("transformer", "hand"): fused_layers, ("transformer", "plain hand"): plain_layers, ("transformer", "naive"): naive_layers,
 }
