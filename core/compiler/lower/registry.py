@@ -1,10 +1,10 @@
 """Which families there are and in which order they are asked: what knows a shape best stands before what takes every shape."""
 
 from core.compiler.graph import CompileError, Graph, Node
-from core.compiler.lower import elementwise, generic_conv, generic_matmul, pool, reduce, shapes
+from core.compiler.lower import attention, conv, dense, elementwise, generic_conv, generic_matmul, pool, reduce, shapes, winograd
 from core.compiler.lower.variant import Lowering, Target, Variant
 
-FAMILIES: tuple[Lowering, ...] = (elementwise.lower, generic_matmul.lower, generic_conv.lower, pool.lower, reduce.lower, shapes.lower)
+FAMILIES: tuple[Lowering, ...] = (winograd.lower, conv.lower, dense.lower, attention.lower, elementwise.lower, generic_matmul.lower, generic_conv.lower, pool.lower, reduce.lower, shapes.lower)
 
 
 def variants(node: Node, graph: Graph, target: Target) -> tuple[Variant, ...]:
