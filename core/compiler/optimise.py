@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -29,6 +30,10 @@ MEASURED_OPERATIONS = frozenset({"Dense", "Conv", "ConvTranspose", "MatMul", "At
 """Operators whose variants are timed; of the others the first one is taken by rule."""
 VARIANTS = {"rules": 1, "quick": 2, "normal": 4, "thorough": 64}
 FINALISTS = {"rules": 1, "quick": 2, "normal": 4, "thorough": 8}
+MOST_SECONDS = {"rules": 0.0, "quick": 30.0, "normal": 120.0, "thorough": 1200.0}
+"""Seconds given to operators; what has not been timed then is decided by rule."""
+GUESS_MULTIPLIES_PER_US, GUESS_BYTES_PER_US = 30e3, 20e3
+"""Of a vector core, roughly: what ranks operators nobody has timed."""
 BATCH = 8
 BLOCKS, FINAL_BLOCKS, SINGLES = 24, 60, 16
 TOLERANCE, TIE = 2e-5, 0.015
@@ -136,6 +141,7 @@ class _Work:
     singles: dict[str, Single] = field(default_factory=dict)
     offers_of: dict[str, tuple[Variant, ...]] = field(default_factory=dict)
     results: dict[tuple[str, str], _Result] = field(default_factory=dict)
+    failed: set[tuple[str, str]] = field(default_factory=set)
     discarded: list[Discarded] = field(default_factory=list)
 
     # ---- what there is to measure
@@ -178,8 +184,13 @@ class _Work:
                     todo.append((one, variant))
                 else:
                     self._note(one, variant, kept, known=True)
+        todo.sort(key=lambda pair: -_guess(*pair))
+        end = time.monotonic() + MOST_SECONDS[self.effort]
         for done, part in enumerate(_parts(todo, BATCH)):
             self.progress(0.8 * done * BATCH / max(len(todo), 1), f"Measuring kernels: {done * BATCH} of {len(todo)}")
+            if time.monotonic() > end:
+                self.discarded += [Discarded(f"{one.node.op} {_shapes(one.graph)}", v.name, "Not timed: the time for measuring was over.") for one, v in todo[done * BATCH:]]
+                break
             self._time_batch(part)
 
     def _time_batch(self, part: Sequence[tuple[Single, Variant]]) -> None:
@@ -225,6 +236,7 @@ class _Work:
         if not known and self.cache is not None:
             self.cache.put(self._hash(alone.key, variant.name), json.dumps(found))
         if "failure" in found:
+            self.failed.add((alone.key, variant.name))
             self.discarded.append(Discarded(f"{alone.node.op} {_shapes(alone.graph)}", variant.name, found["failure"]))
         else:
             self.results[alone.key, variant.name] = _Result(found["us"], found["error"], known)
@@ -232,15 +244,13 @@ class _Work:
     # ---- candidates
 
     def _best(self, key: str) -> tuple[str, float]:
-        """The fastest variant and its time; the first one, of unknown time, where nothing was measured; none that failed."""
-        failed = {(d.what, d.variant) for d in self.discarded}
-        alone = self.singles[key]
+        """The fastest variant and its time; where nothing was timed the first one that did not fail and a guess."""
         timed = [(r.us, v.name) for v in self.offers_of[key] if (r := self.results.get((key, v.name)))]
         if timed:
             us, name = min(timed)
             return name, us
-        left = [v.name for v in self.offers_of[key] if (f"{alone.node.op} {_shapes(alone.graph)}", v.name) not in failed]
-        return (left[0], 0.0 if self.effort == "rules" else np.inf) if left else ("", np.inf)
+        left = [v for v in self.offers_of[key] if (key, v.name) not in self.failed]
+        return (left[0].name, _guess(self.singles[key], left[0])) if left else ("", np.inf)
 
     def predicted(self, keys: Sequence[str]) -> float:
         """The sum of the best times, in us."""
@@ -310,6 +320,12 @@ class _Work:
 
 
 # ---------------------------------------------------------------- compiling and checking
+
+def _guess(alone: Single, variant: Variant) -> float:
+    """us an operator may take, from its multiplies and the bytes it moves."""
+    moved = sum(tensor.bytes for tensor in alone.graph.tensors.values())
+    return variant.multiplies / GUESS_MULTIPLIES_PER_US + moved / GUESS_BYTES_PER_US
+
 
 def _parts(items: Sequence, size: int) -> Iterator[Sequence]:
     return (items[k:k + size] for k in range(0, len(items), size))
