@@ -43,7 +43,8 @@ def input_name(record: Mapping) -> str:
 
 @dataclass
 class Desk:
-    """One per exhibit and session. `origin` names where the input came from: a sample's label, "upload", "editor" or "link"; `looking` the chosen view."""
+    """One per exhibit and session. `origin` names where the input came from: a sample's label, "upload", "editor", "pad" or "link"; `looking` the chosen view;
+    `private` why nothing made of what came from the pad is written to disk ("" where it may be)."""
 
     sources: tuple[Source, ...] = ()
     origin: str = ""
@@ -55,6 +56,7 @@ class Desk:
     uploader: int = 0
     picked: str | None = None
     looking: str = ""
+    private: str = ""
 
 
 def desk(row: Exhibit) -> Desk:
@@ -131,8 +133,16 @@ def collect(row: Exhibit) -> None:
     if job.state == "failed":
         place.error = job.error
     elif job.state == "done":
-        place.view, place.error = save(job.result, place.sources), None
-        st.query_params.from_dict({"run": place.view.id} if place.view.id else {})
+        put_on_show(row, job.result)
+
+
+def put_on_show(row: Exhibit, run: Run) -> None:
+    """Show a run's result: saved with its link, or in memory only where it is the visitor's own and may not be saved."""
+    place = desk(row)
+    private = place.private if place.origin == "pad" else ""
+    kept = View(row.slug, run.record, run.files, run.trace, place.sources, unsaved=private) if private else save(run, place.sources)
+    place.view, place.error = kept, None
+    st.query_params.from_dict({"run": kept.id} if kept.id else {})
 
 
 def save(run: Run, sources: tuple[Source, ...]) -> View:

@@ -57,6 +57,7 @@ class Exhibit:
     figures   a module with `finding(view)`, `comparison(a, b, mode, px)` and `report(view)`: pure functions of a saved run
     on_page   settings every run from the page has (what the page shows beyond the files)
     optional_input  True where the settings alone make a run: no file is then a valid input
+    file_setting    the command line's word for a file given as a setting (`--set letters=FILE`): there it is one more input; nowhere else does a setting name a file
     blocks    a module of app.gradio_blocks with `build(exhibit)`: the exhibit's own widget
     """
 
@@ -81,6 +82,7 @@ class Exhibit:
     input_word: str
     blocks: str | None = None
     optional_input: bool = False
+    file_setting: str | None = None
 
     def module(self) -> ModuleType:
         """The core module, imported when first needed (it may bring cv2, onnxruntime, torch)."""
@@ -128,6 +130,26 @@ EXHIBITS: tuple[Exhibit, ...] = (
             unit="of joint throughput at 15 % of the fronthaul",
             differs="Paper: its own simulation, no configuration printed. Here: simulated in a regime we searched for, measured on seeds not used in the search."),
         figures="app.figures.dmimo", on_page={}, main_button="Run the sweep", input_word="scenario", optional_input=True,
+    ),
+    Exhibit(
+        slug="handwriting", nav="Handwriting", section="Write", name="Joined handwriting",
+        title="Letters drawn once, written joined",
+        sentence="A small network finds where each letter may bend; one tridiagonal solve per pair bends them until they meet. Type, or bring your own letters.",
+        card="A few letters from your pen become joined handwriting while you watch. Type a text, drag the weights, change one letter.",
+        page="pages/handwriting.py", core="core.handwriting.exhibit", verb="compose",
+        accepts=("json", "inkml", "svg"), max_bytes=4_000_000, max_files=1,
+        samples=(
+            Sample("School", "handwriting/school.json", "The round joined hand that schools teach. From a Hershey stroke font."),
+            Sample("Allure", "handwriting/allure.json", "A narrow, leaning cursive hand. From the stroke font EMS Allure."),
+            Sample("Felix", "handwriting/felix.json", "A brisk hand that joins some pairs and lifts between others. From the stroke font EMS Felix."),
+            Sample("Tech", "handwriting/tech.json", "A draughtsman’s print: it keeps its pen lifts. From the stroke font EMS Tech."),
+            Sample("Drawer 14", "handwriting/drawer-14.json", "Printed letters that somebody drew, with their timing. From Omniglot."),
+        ),
+        headline=Headline(
+            paper_text="about 1 %", paper=1.0, bench_key="headline.crr_drop_points", form="{:.1f} points", scale=5,
+            unit="of characters no longer read once the letters are joined, to 5",
+            differs="Paper: character recognition by several engines, its own data. Here: two OCR engines for print on the shipped hands, joined against unjoined."),
+        figures="app.figures.handwriting", on_page={"variants": 6}, main_button="Write it", input_word="hand", optional_input=True, file_setting="letters",
     ),
 )
 

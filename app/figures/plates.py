@@ -45,4 +45,14 @@ def compiler() -> str:
     return _plate(body + f'<path d="M292 30V170" stroke="{LIGHT}" stroke-width="1.6" stroke-dasharray="3,4"/>')
 
 
-PLATES = {"table": table, "dmimo": dmimo, "compiler": compiler}
+def handwriting() -> str:
+    """Three letters on a line; the strokes that join them are lit."""
+    dashes = f'<path d="M60 82H420" stroke="{LINE}" stroke-width="1.4" stroke-dasharray="7 6"/><path d="M60 142H420" stroke="{LINE}" stroke-width="1.6"/>'
+    letters = ("M122 138C112 88 152 28 162 44C172 62 128 108 126 132C126 146 142 144 152 136", "M196 114C214 108 222 84 206 84C186 84 180 120 190 134C198 146 218 142 230 130",
+               "M274 138C264 88 304 28 314 44C324 62 280 108 278 132C278 146 292 146 302 138", "M368 92C350 74 332 96 334 118C336 148 374 148 376 114C376 100 370 92 362 88")
+    joins = ("M152 136C168 128 178 120 196 114", "M230 130C246 118 262 104 278 78", "M302 138C318 130 328 112 340 100")
+    body = dashes + "".join(f'<path d="{d}" fill="none" stroke="{LIGHT}" stroke-width="4.2" stroke-linecap="round"/>' for d in letters)
+    return _plate(body + "".join(f'<path d="{d}" fill="none" stroke="{LIT}" stroke-width="4.2" stroke-linecap="round"/>' for d in joins))
+
+
+PLATES = {"table": table, "dmimo": dmimo, "compiler": compiler, "handwriting": handwriting}

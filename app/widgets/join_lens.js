@@ -158,7 +158,7 @@ class Lens {
       const made = [[]];
       let at = 0;
       for (const [join, now] of own) {
-        const from = join.at - join.tail.length + 1, shared = this.data.exact ? 1 : 0;
+        const from = join.at - join.tail.length + 1, shared = join.gap === 0 ? 1 : 0;
         made[made.length - 1].push(...points.slice(at, Math.max(from, at)), ...now.tail.slice(Math.max(at - from, 0)));
         if (now.gap > 0.02) made.push([]);
         made[made.length - 1].push(...now.head);
