@@ -1,6 +1,6 @@
 // The browser's twin of core/handwriting/deformation.py: join(tail, head, weights, mode, cap) with the same letters and the same arithmetic, so that a slider is answered
 // without asking the server. tests/e2e/test_handwriting.py holds the two together.
-const BEND = 3, PASSES = 3;
+const BEND = 4, PASSES = 8;
 
 // T x = rhs for a symmetric tridiagonal T (Thomas algorithm); rhs: rows of columns. Overwrites its arguments.
 function solveTridiagonal(beside, diagonal, rhs) {
@@ -17,9 +17,9 @@ function solveTridiagonal(beside, diagonal, rhs) {
 
 const links = points => points.slice(1).map((point, i) => point.map((value, c) => value - points[i][c]));
 
-// The links with the break between at - 1 and at smoothed; links further away than BEND stay.
+// The links with the break between at - 1 and at smoothed; links further away than BEND stay, and those at the fixed ends where there are others.
 function passingOver(wanted, at) {
-  const low = Math.max(at - BEND, 0), high = Math.min(at + BEND, wanted.length);
+  const low = Math.max(at - BEND, Math.min(1, at - 1), 0), high = Math.min(at + BEND, Math.max(wanted.length - 1, at + 1), wanted.length);
   if (!(low < at && at < high)) return wanted;
   let now = wanted.map(link => link.slice());
   for (let pass = 0; pass < PASSES; pass++) {

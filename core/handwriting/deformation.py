@@ -21,9 +21,9 @@ from core.handwriting.kernels import solve_tridiagonal
 MODES = ("merge", "solve")
 CAP = 0.8
 """x-heights a point may move; a join that needs more is refused (lift the pen)."""
-BEND = 3
-"""Links to either side of the join over which the direction passes over."""
-PASSES = 3
+BEND = 4
+"""Links to either side of the join over which the direction passes over; the links at the fixed ends stay."""
+PASSES = 8
 """Passes of (1/4, 1/2, 1/4) over the links there."""
 
 
@@ -142,8 +142,8 @@ def _meeting(tail: np.ndarray, head: np.ndarray) -> np.ndarray:
 
 
 def _passing_over(links: np.ndarray, at: int) -> np.ndarray:
-    """The links t [n, k] with the break between at - 1 and at smoothed; links further away than BEND stay."""
-    low, high = max(at - BEND, 0), min(at + BEND, len(links))
+    """The links t [n, k] with the break between at - 1 and at smoothed; links further away than BEND stay, and those at the fixed ends where there are others."""
+    low, high = max(at - BEND, min(1, at - 1), 0), min(at + BEND, max(len(links) - 1, at + 1), len(links))
     if not low < at < high:
         return links
     smooth = links.copy()
