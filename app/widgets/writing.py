@@ -35,10 +35,10 @@ def write(row: Exhibit, **changes: object) -> None:
     """Write with these settings changed: at once where the text is short, else as a job. What cannot be written is refused and the last result stays."""
     place, state = desk.desk(row), state_of(row)
     wanted = {"edits": "[]", **place.settings, **changes}
-    place.settings.update({**changes, "edits": wanted["edits"]})
     place.private = UNSAVED if place.origin == "pad" and not state["consent"] else ""
     state["refused"] = ""
     if len(str(wanted.get("text", ""))) > LONGEST_AT_ONCE:
+        place.settings = wanted
         desk.start(row, **row.on_page)
         return
     try:
@@ -46,7 +46,7 @@ def write(row: Exhibit, **changes: object) -> None:
     except VitrineError as error:
         state["refused"] = str(error)
         return
-    place.error = None
+    place.settings = wanted
     desk.put_on_show(row, run)
 
 

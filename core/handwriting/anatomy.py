@@ -32,7 +32,7 @@ class Anatomy:
     first, last   strokes that carry the start and the end; delayed: strokes written after the word
     head, tail    how many points at the start of `first` and the end of `last` may bend (0: none)
     start, end    what kind they are (H O S -, T B X)
-    lead          for a bowl: how many points from its start to its left edge, along which the pen may come in backwards
+    lead          for a bowl how many points from its start to its left edge, for a stem those of its top: along them the pen may come in, backwards
     back          for a curled end: how many points the pen may return along before it leaves to the right
     """
 
@@ -72,8 +72,9 @@ def anatomy(strokes: Sequence[np.ndarray], parts: Parts) -> Anatomy:
     end, back = _end(strokes[last], right)
     head = _bounded(strokes[first], parts.head if parts.first == first else 0) if start == RISING else 0
     tail = _bounded(strokes[last][::-1], parts.tail if parts.last == last else 0) if end == RUNNING else 0
-    if first == last and head + tail > len(strokes[first]) - 2:
-        head, tail = head * (len(strokes[first]) - 2) // (head + tail), tail * (len(strokes[first]) - 2) // (head + tail)
+    room = max(len(strokes[first]) - 2, 0)
+    if first == last and head + tail > room:
+        head, tail = head * room // (head + tail), tail * room // (head + tail)
     return Anatomy(first, last, delayed, head, tail, start, end, lead, back)
 
 
@@ -113,18 +114,26 @@ def _zone(strokes: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def _start(xy: np.ndarray, left: float) -> tuple[str, int]:
-    """Kind of start and, for a bowl, how many points lead in."""
+    """Kind of start and, for bowls and stems, how many points the pen may come in along."""
     if len(xy) < 4:
         return CLOSED, 0
     x, y = _direction(xy)
     if x > 0.25 and y < 0.35 and -1.15 < xy[0, 1] < 0.15 and xy[0, 0] < left + 0.75:
         return RISING, 0
-    if y > 0.5 and -1.3 < xy[0, 1] < -0.5:
-        return STEM, 0
-    if x < -0.2 and -1.35 < xy[0, 1] < -0.35:
+    comes_back = _comes_back(xy)
+    if y > 0.5 and not comes_back and -1.3 < xy[0, 1] < -0.5:
+        return STEM, int(np.searchsorted(arc(xy), 0.6))
+    if (x < -0.2 or comes_back) and -1.35 < xy[0, 1] < -0.35:
         reach = int(np.searchsorted(arc(xy), 2.4))
         return BOWL, int(xy[:max(reach, 2), 0].argmin())
     return CLOSED, 0
+
+
+def _comes_back(xy: np.ndarray) -> bool:
+    """Whether the pen returns to where it started after a round of 1.5 to 4.5 x-heights: a bowl."""
+    low, high = np.searchsorted(arc(xy), [1.5, 4.5])
+    away = xy[low:high] - xy[0]
+    return bool(len(away)) and float((away * away).sum(1).min()) < 0.3 ** 2
 
 
 def _end(xy: np.ndarray, right: float) -> tuple[str, int]:
@@ -154,9 +163,22 @@ def _bounded(xy: np.ndarray, found: int) -> int:
     """Points that may bend at the start of xy: what the classifier found, but a stroke of one direction up and down, at most 35 % of the ink, never fewer than four."""
     along = arc(xy)
     most = min(int(np.searchsorted(along, min(LONGEST, LONGEST_SHARE * along[-1]))), len(xy) - 2)
-    turn = _turn(xy)
+    turn = max(_turn(xy) - 2, 1)  # the turn itself stays as it is
     count = min(found, turn) if found else turn
-    return int(max(min(count, most), min(SHORTEST_POINTS, len(xy) - 2)))
+    count = int(max(min(count, most), min(SHORTEST_POINTS, len(xy) - 2)))
+    return min(count, _drawn_twice(xy, count))
+
+
+def _drawn_twice(xy: np.ndarray, count: int) -> int:
+    """Points at the start of xy before the first one over which the pen comes back along the same line: bent alone, the two would come apart."""
+    link = np.gradient(xy, axis=0)
+    link = link / np.maximum(np.hypot(*link.T), 1e-9)[:, None]
+    apart = xy[:count, None] - xy[None]
+    close = (apart * apart).sum(2) < 0.05 ** 2
+    parallel = np.abs(link[:count] @ link.T) > 0.87
+    later = np.arange(len(xy))[None] > np.arange(count)[:, None] + 6
+    twice = np.flatnonzero((close & parallel & later).any(1))
+    return max(int(twice[0]), 2) if len(twice) else count
 
 
 def _turn(xy: np.ndarray) -> int:
