@@ -440,9 +440,9 @@ def solve_tridiagonal(lower, diagonal, upper, rhs, out=None):
     if not (fits and lower.shape == upper.shape == (*shape[:-1], shape[-1] - 1) and rhs.shape[:len(shape)] == shape and rhs.ndim <= len(shape) + 1
             and found.shape == rhs.shape):
         raise ValueError("lower and upper are [..., n - 1] beside the diagonal [..., n], rhs and out [..., n] or [..., n, k]: these shapes do not fit.")
-    n = shape[-1]
-    low, mid, up = (np.moveaxis(values.reshape(-1, values.shape[-1]), -1, 0) for values in (lower, diagonal, upper))
-    right = np.moveaxis(rhs.reshape(mid.shape[1], n, -1), 1, 0)
+    n, batch, columns = shape[-1], shape[0] if len(shape) == 2 else 1, rhs.shape[-1] if rhs.ndim > len(shape) else 1
+    low, mid, up = (np.moveaxis(values.reshape(batch, values.shape[-1]), -1, 0) for values in (lower, diagonal, upper))
+    right = np.moveaxis(rhs.reshape(batch, n, columns), 1, 0)
     ratio, left = np.empty(mid.shape), np.empty(right.shape)
     with np.errstate(all="ignore"):
         inverse = 1 / mid[0]
