@@ -1,4 +1,4 @@
-"""What a visitor would use today, behind one call each: RNNoise, noisereduce, nara_wpe. 48 kHz mono in, the same length out, in step with the input."""
+"""What a visitor would use today, behind one call each: RNNoise, noisereduce, nara_wpe, a Wiener filter of our own. 48 kHz mono in, the same length out, in step with the input."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Peer:
 
     @property
     def version(self) -> str:
-        return version(self.package)
+        return "this repository" if self.package == "vitrine" else version(self.package)
 
 
 def rnnoise(noisy: np.ndarray) -> np.ndarray:
@@ -75,9 +75,17 @@ def _fit(samples: np.ndarray, length: int) -> np.ndarray:
     return np.pad(samples[:length], (0, max(length - len(samples), 0)))
 
 
+def classical(noisy: np.ndarray) -> np.ndarray:
+    """Our decision-directed Wiener filter, what textbooks do."""
+    from core.speech.wiener import wiener
+
+    return wiener(noisy)
+
+
 PEERS: tuple[Peer, ...] = (
     Peer("rnnoise", "RNNoise", "noise", "pyrnnoise", rnnoise),
     Peer("noisereduce", "noisereduce", "noise", "noisereduce", spectral_gate),
+    Peer("wiener", "Wiener", "noise", "vitrine", classical),
     Peer("nara_wpe", "WPE", "rooms", "nara_wpe", weighted_prediction),
 )
 

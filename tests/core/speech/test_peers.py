@@ -44,5 +44,5 @@ def test_rnnoise_takes_noise_out():
 
 
 def test_an_unknown_rival_is_named_with_those_there_are():
-    with pytest.raises(EngineError, match="rnnoise, noisereduce, nara_wpe"):
+    with pytest.raises(EngineError, match="rnnoise, noisereduce, wiener, nara_wpe"):
         peer("magic")
