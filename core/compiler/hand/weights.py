@@ -13,10 +13,10 @@ LANES = 16
 class Model:
     """What the hand-written code was written for.
 
-    family  dnn, cnn or transformer
-    layers  shapes of the constant matrices and kernels in the order of the graph
-    blocks  Winograd rectangles of one layer, (rows, columns) of output per tile, in the order the C++ visits them
-    tokens  of the transformers; in_lanes: "features" or "tokens"
+    family    dnn, cnn or transformer
+    layers    shapes of the constant matrices and kernels in the order of the graph
+    blocks    Winograd rectangles of one layer, (rows, columns) of output per tile, in the order the C++ takes their weights
+    in_lanes  of the transformers: "features" or "tokens"
     """
 
     family: str
