@@ -51,10 +51,12 @@ def read_model(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]] | N
     opset = _check_model(model, name)
     notes = _apply_bind(model, bind or {})
     _apply_shapes(model, shapes or {})
+    outputs = _unique_outputs(model)
     _sort(model)
+    _check_rest(model, name)
     known = _infer(model, opset)
     exporter = " ".join(part for part in (model.producer_name, model.producer_version) if part)[:80]
-    return Imported(check(_graph(model, name, known, opset)), opset, exporter, notes)
+    return Imported(check(_graph(model, name, known, opset, outputs)), opset, exporter, notes)
 
 
 # ---------------------------------------------------------------- reading
@@ -107,7 +109,7 @@ def _limit_nodes(found: int, name: str) -> None:
 
 
 def _check_model(model, name: str) -> int:
-    """Refuse what cannot be compiled, each with its reason, then let onnx.checker look at the rest. The opset of the default domain."""
+    """Refuse what cannot be compiled, each with its reason. The opset of the default domain."""
     import onnx
 
     _limit_nodes(len(model.graph.node), name)
@@ -124,11 +126,22 @@ def _check_model(model, name: str) -> int:
     for value in (*model.graph.input, *model.graph.output):
         if not value.type.HasField("tensor_type"):
             raise CompileError(f"{value.name!r} is a {value.type.WhichOneof('value') or 'value of unknown type'}, and only tensors are compiled.".replace("_type", ""))
+    return opset
+
+
+def _check_rest(model, name: str) -> None:
+    """What onnx.checker has to say; the shapes of outputs are left out of it and out of inference, they may belong to another batch."""
+    import onnx
+
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+        value.type.tensor_type.shape.SetInParent()
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise CompileError(f"{name} is not a valid ONNX model: {_first_line(error)}") from error
-    return opset
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
 
 
 def _check_node(node) -> None:
@@ -198,8 +211,6 @@ def _apply_shapes(model, shapes: Mapping[str, tuple[int, ...]]) -> None:
                                f"Give them, such as shapes=\"{value.name}={_times(s if isinstance(s, int) and s > 0 else 1 for s in sizes)}\".")
         _check_size(value.name, sizes)
         _dtype(kind.elem_type, f"The input {value.name!r}")
-    for value in model.graph.output:  # what the file says of them may belong to another batch; inference says it anew
-        value.type.tensor_type.ClearField("shape")
 
 
 def _write_shape(value, sizes: tuple[int, ...]) -> None:
@@ -248,6 +259,17 @@ def _dtype(element: int, where: str) -> str:
 
 
 # ---------------------------------------------------------------- order
+
+def _unique_outputs(model) -> tuple[str, ...]:
+    """The names of the outputs as the file has them; in the model each stays once and those that are inputs or weights go, as inference wants it."""
+    names = tuple(v.name for v in model.graph.output)
+    given = {v.name for v in model.graph.input} | {w.name for w in model.graph.initializer}
+    once = {v.name: v for v in reversed(model.graph.output)}
+    kept = [once[name] for name in dict.fromkeys(names) if name not in given]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    return names
+
 
 def _sort(model) -> None:
     """Put the nodes in an order in which everything is written before it is read; nodes that no output needs are dropped."""
@@ -345,7 +367,7 @@ def _fold(model, known: Mapping[str, tuple], opset: int) -> bool:
     arrays: dict[str, np.ndarray] = {}
     kept, outputs = [], {v.name for v in model.graph.output}
     for node in model.graph.node:
-        made = None if outputs & set(node.output) and node.op_type != "Constant" else _value(node, small, arrays, known)
+        made = None if outputs & set(node.output) else _value(node, small, arrays, known)
         if made is None:
             kept.append(node)
         else:
@@ -399,16 +421,18 @@ def _evaluated(node, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
 
 # ---------------------------------------------------------------- the graph
 
-def _graph(model, name: str, known: Mapping[str, tuple], opset: int) -> Graph:
+def _graph(model, name: str, known: Mapping[str, tuple], opset: int, outputs: tuple[str, ...]) -> Graph:
     inputs = tuple(v.name for v in model.graph.input)
     constants = {w.name: _array(w) for w in model.graph.initializer}
     tensors = {n: Tensor(n, known[n][1], _dtype(known[n][0], f"The input {n!r}")) for n in inputs}
     nodes = []
     for proto in model.graph.node:
+        if proto.op_type == "Constant":  # one that leaves the graph
+            constants[proto.output[0]] = _evaluated(proto, {})[0]
+            continue
         node = Node(proto.op_type, tuple(proto.input), tuple(proto.output), _attributes(proto) | {"opset": opset}, (proto.name or next(filter(None, proto.output), ""),))
         nodes.append(node)
         tensors |= {n: Tensor(n, known[n][1], _dtype(known[n][0], f"The value {n!r}, written by {_which(proto)[4:]},")) for n in proto.output if n}
-    outputs = tuple(v.name for v in model.graph.output)
     return _written(Graph(name, inputs, outputs, tensors, constants, tuple(nodes)))
 
 
