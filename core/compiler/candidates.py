@@ -78,7 +78,7 @@ def _branches(one: tuple, rule: str, run: Callable[[Graph], Graph]):
     if rule in declined:
         return [one]
     made = run(graph)
-    if made.nodes == graph.nodes:
+    if made.nodes == graph.nodes and made.tensors == graph.tensors:
         return [one]
     taken = (used | {rule}, declined, made)
     return [taken] if rule in used else [taken, (used, declined | {rule}, graph)]
