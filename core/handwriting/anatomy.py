@@ -125,14 +125,17 @@ def _start(xy: np.ndarray, left: float) -> tuple[str, int]:
         return STEM, int(np.searchsorted(arc(xy), 0.6))
     if (x < -0.2 or comes_back) and -1.35 < xy[0, 1] < -0.35:
         reach = int(np.searchsorted(arc(xy), 2.4))
-        return BOWL, int(xy[:max(reach, 2), 0].argmin())
+        least = np.minimum.accumulate(xy[:max(reach, 2), 0])
+        back = np.flatnonzero(xy[:len(least), 0] > least + 0.03)
+        return BOWL, int(xy[:back[0] if len(back) else len(least), 0].argmin())
     return CLOSED, 0
 
 
 def _comes_back(xy: np.ndarray) -> bool:
-    """Whether the pen returns to where it started after a round of 1.5 to 4.5 x-heights: a bowl."""
+    """Whether the pen returns to where it started after a round of 1.5 to 4.5 x-heights above the line: a bowl."""
     low, high = np.searchsorted(arc(xy), [1.5, 4.5])
-    away = xy[low:high] - xy[0]
+    below = np.flatnonzero(xy[:, 1] > 0.3)
+    away = xy[low:min(high, below[0]) if len(below) else high] - xy[0]
     return bool(len(away)) and float((away * away).sum(1).min()) < 0.3 ** 2
 
 

@@ -82,6 +82,8 @@ class Join:
     tail, head           the bent points [m, 3], [k, 3] (x, y, pressure) on the page; the outer ends are fixed
     tail_was, head_was   the same points before the solve
     own_tail, own_head   how many of them the letters drew (start of tail, end of head); the others were added: bridge, way along a bowl
+    cut      points at the end of the left letter that were left out, because the right one starts lower
+    back, lead   how many points at the start of tail and at the end of head lie exactly on lines drawn already (along a bowl or stem)
     stroke, at           Written.ink.strokes[stroke].xy[at] is the meeting point; -1 for a lift
     """
 
@@ -98,6 +100,9 @@ class Join:
     head_was: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)), repr=False)
     own_tail: int = 0
     own_head: int = 0
+    back: int = 0
+    lead: int = 0
+    cut: int = 0
     stroke: int = -1
     at: int = -1
 
@@ -354,12 +359,14 @@ def _bent(wanted: list[tuple[int, Ends]], mode: str, weights: Weights) -> dict:
 
 
 def _join(kind: str, reason: str, before: Ends, joined) -> Join:
-    way = np.concatenate([joined.tail, joined.head[1:] if joined.gap == 0 else joined.head])[:, :2]
-    return Join(-1, -1, kind, reason, joined.gap, joined.moved, turning(way, len(joined.tail) - 1), joined.tail, joined.head,
-                before.tail, before.head, before.own_tail, before.own_head)
+    tail, tail_was = (np.concatenate([before.back, points]) for points in (joined.tail, before.tail))
+    head, head_was = (np.concatenate([points, before.lead]) for points in (joined.head, before.head))
+    way = np.concatenate([tail, head[1:] if joined.gap == 0 else head])[:, :2]
+    return Join(-1, -1, kind, reason, joined.gap, joined.moved, turning(way, len(tail) - 1), tail, head, tail_was, head_was, before.own_tail, before.own_head,
+                len(before.back), len(before.lead), before.cut)
 
 
-def turning(way: np.ndarray, at: int, near: int = 3) -> float:
+def turning(way: np.ndarray, at: int, near: int = 2) -> float:
     """Largest turn between neighbouring links of `way` [n, 2] at the points `at` - near ... `at` + near, in degrees."""
     low, high = max(at - near - 1, 0), min(at + near + 2, len(way))
     link = np.diff(way[low:high], axis=0)
@@ -443,7 +450,7 @@ def assemble(text: str, words: list[list[Placed]], joins: list[Join], hand: Hand
 def _renumbered(join: Join, left: int, stroke: int, at: int) -> Join:
     where = (stroke, at) if join.kind != LIFT else (-1, -1)
     return Join(left, left + 1, *(getattr(join, name) for name in (
-        "kind", "reason", "gap", "moved", "turn_deg", "tail", "head", "tail_was", "head_was", "own_tail", "own_head")), *where)
+        "kind", "reason", "gap", "moved", "turn_deg", "tail", "head", "tail_was", "head_was", "own_tail", "own_head", "back", "lead", "cut")), *where)
 
 
 def _draw_stroke(pen: Pen, letter: Placed, k: int, owner: int) -> None:
@@ -463,7 +470,7 @@ def _draw_letter(pen: Pen, letter: Placed, owner: int, before: Join | None, afte
         points = np.column_stack([letter.on_page(k), letter.letter.ink.strokes[k].pressure])
         steps, classes = _steps(letter, k), _own_classes(letter, k, len(points))
         start = before.own_head if before is not None and k == a.first else 0
-        stop = len(points) - after.own_tail if after is not None and k == a.last else len(points)
+        stop = len(points) - after.own_tail - after.cut if after is not None and k == a.last else len(points)
         if not start:
             pen.up()
         pen.draw(points[start:stop], steps[start:stop], owner, classes[start:stop])
@@ -477,7 +484,8 @@ def _pen_steps(points: np.ndarray) -> np.ndarray:
 
 def _draw_join(pen: Pen, letter: Placed, owner: int, join: Join) -> tuple[int, int]:
     own, added = join.own_tail, len(join.tail) - join.own_tail
-    steps = _steps(letter, letter.anatomy.last)[-own:]
+    steps = _steps(letter, letter.anatomy.last)
+    steps = steps[len(steps) - own - join.cut:len(steps) - join.cut]
     pen.draw(join.tail[:own], steps, owner, np.r_[BODY, np.full(own - 1, TAIL)])
     if added:
         pen.draw(join.tail[own:], _pen_steps(join.tail[own - 1:]), owner, BRIDGED)

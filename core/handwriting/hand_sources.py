@@ -28,19 +28,27 @@ X_LETTERS, ASCENDERS, DESCENDERS = "acemnorsuvwxz", "bdfhklit", "gpqyj"
 # Pieces of a stroke are joined by "+" (straight on) or "~" (back over the line drawn so far, then on); "," lifts the pen; "1:6-0" are points 6 to 0 of polyline 1.
 RECIPES: dict[str, dict[str, str]] = {
     "EMSAllure": {
-        "a": "0:18-0", "f": "0:14-0,0:16-19", "k": "0+1~2", "o": "0:0-10+1", "p": "0:0-4+0:16-7", "s": "0~1", "t": "0,1", "v": "0:0-3+1:0-7", "w": "0:0-18",
+        "a": "0:18-0", "d": "0:0-23", "f": "0:14-0,0:16-19", "k": "0+1:1-17~2:0-1", "o": "0:0-11", "p": "0:0-4+0:16-7", "s": "0~1", "t": "0,1", "v": "0:0-3+1:0-5", "w": "0:0-18",
     },
     "HersheyScript1": {
         "d": "0~1", "g": "0+1", "h": "0+1", "i": "1,0", "j": "1,0", "k": "0+1+2", "m": "0~1~2", "n": "0~1", "p": "0~1+2", "q": "0+1", "s": "0+1", "t": "0+1,2", "u": "0+1",
         "v": "0+1", "w": "0+1+2", "y": "0+1",
     },
     "EMSFelix": {
-        "d": "0:18-0~0:19-24", "f": "0:16-9+0:6-0,0:7-8", "g": "0:6-19+0:5-0", "j": "0:9-0,1", "o": "0:8-15+0:1-8", "p": "0:0-4~1", "q": "0:0-16", "t": "0:0-1+0:6-12,0:2-4",
+        "d": "0:18-0~0:19-24", "f": "0:16-9+0:6-0,0:7-8", "g": "0:6-19+0:5-0", "j": "0:9-0,1", "o": "0:8-15+0:1-8", "p": "0:0-4~1", "q": "0:12-0+0:12-16", "t": "0:0-1+0:6-12,0:2-4",
     },
     "EMSTech": {"i": "1,0", "j": "1,0"},
 }
-LONGER_START = {("EMSAllure", "e"): (-125.0, 95.0)}
+LONGER_START = {("EMSAllure", "e"): (-125.0, 95.0), ("EMSAllure", "f"): (5.0, 85.0), ("EMSAllure", "l"): (-125.0, 110.0), ("HersheyScript1", "e"): (-45.0, 45.0), ("EMSFelix", "e"): (-75.0, 165.0)}
 """Where a pen comes in from, for a letter whose first stroke starts inside it."""
+OTHER_END = {
+    ("EMSAllure", "d"): [(243, 40), (262, 18), (310, 26), (390, 90), (440, 160)],
+    ("EMSAllure", "k"): [(215, 14), (262, 16), (330, 70), (385, 150)],
+    ("EMSAllure", "o"): [(226, 322), (196, 345), (168, 320), (180, 280), (225, 258), (290, 250), (360, 275)],
+    ("EMSAllure", "v"): [(262, 345), (280, 308), (322, 280), (385, 295)],
+    ("EMSAllure", "w"): [(556, 398), (568, 352), (606, 318), (660, 318), (715, 340)],
+}
+"""How the pen goes on where a font's letter ends in a flourish that nothing can join: drawn here, in the unit of the font."""
 SLANTED_SANS = "HersheySans1"
 """Digits and marks of the Hershey script are drawn with double lines; those of the plain Hershey face, slanted, stand in."""
 
@@ -113,7 +121,10 @@ def _curve(points: np.ndarray, step: float) -> np.ndarray:
     fine = np.concatenate(fine)
     along = np.r_[0, np.cumsum(np.hypot(*np.diff(fine, axis=0).T))]
     at = np.linspace(0, along[-1], max(2, round(along[-1] / step) + 1))
-    return np.column_stack([np.interp(at, along, fine[:, k]) for k in (0, 1)])
+    even = np.column_stack([np.interp(at, along, fine[:, k]) for k in (0, 1)])
+    for _ in range(3):  # what is left of the polyline's corners
+        even[1:-1] = (even[:-2] + 2 * even[1:-1] + even[2:]) / 4
+    return even
 
 
 def pen(xy: np.ndarray, start_s: float) -> Stroke:
@@ -151,12 +162,11 @@ def font_hand(name: str, font: str, kind: str, title: str, fonts: dict, licence:
         stand_in = font == "HersheyScript1" and char in DIGITS + MARKS
         glyph = fonts[SLANTED_SANS if stand_in else font]["glyphs"].get(char, {"strokes": []})
         polylines = [np.asarray(line, float) for line in glyph["strokes"] if len(line)]
-        if (font, char) in LONGER_START:
-            polylines[0] = np.concatenate([[LONGER_START[font, char]], polylines[0]])
         if polylines:
             strokes = read_recipe(recipes[char], polylines) if char in recipes and not stand_in else polylines if char in LOWER else natural(polylines)
+            strokes[0] = np.concatenate([np.reshape(LONGER_START.get((font, char), []), (-1, 2)), strokes[0], np.reshape(OTHER_END.get((font, char), []), (-1, 2))])
             letters.append(font_letter(char, strokes, x_height, slant if stand_in else 0.0))
-    return Hand(name, tuple(letters), kind, slant=slant, x_height=x_height, title=title, licence=licence, origin=f"The single-line font {title}; its times and pressures are made up.")
+    return Hand(name, tuple(letters), kind, slant=slant, x_height=x_height, gap=0.22 if kind == "mixed" else 0.35, title=title, licence=licence, origin=f"The single-line font {title}; its times and pressures are made up.")
 
 
 def drawn_hand(name: str, rows, title: str) -> Hand:

@@ -12,10 +12,18 @@ BRIDGE_STEP = 0.09
 """Distance of the points of a bridge, in x-heights."""
 NEAR = 0.32
 """Ends nearer than this are merged as they are; further apart they get a bridge."""
+MOST_FALL = 0.85
+"""An end that is at most this much higher than the start of the next letter is merged with it: both give way."""
 CLEAR = 0.14
 """Least white between two joined bodies."""
+CLIMB = 0.22
+"""x-heights the pen climbs to meet a bowl or a stem."""
+BESIDE = 0.03
+"""Least white between a tail and the bowl or stem it goes to."""
 HIGH = -0.72
 """An end above this leaves at the top of its letter."""
+MOST_RISE = 0.7
+"""A writer who joins only some letters does not climb more than this (x-heights) to the next."""
 BODY_BANDS = slice(round((-1.1 - TOP) / BAND), round((0.15 - TOP) / BAND))
 
 
@@ -64,11 +72,19 @@ def decide(left: Placed, right: Placed, join: bool) -> Meeting:
     why = _why_lift(left, right, join)
     if why:
         return Meeting(LIFT, why, 0.0)
-    end, rise = _leaving(left), _leaving(left)[1] - _arriving(left, right)[1]
-    distance = end[0] - _arriving(left, right)[0] + _room(left, right, rise)
-    gap = right.body(-1, True)[BODY_BANDS] + distance - left.body(1, True)[BODY_BANDS]
-    distance += max(0.0, CLEAR - float(np.min(gap, initial=np.inf)))
-    bridged = left.anatomy.end == CURLED or right.anatomy.start == STEM or abs(rise) > NEAR
+    end, rise = _leaving(left, right), _leaving(left, right)[1] - _arriving(left, right)[1]
+    distance = end[0] - _arriving(left, right)[0] + _room(right, rise)
+    edge = right.body(-1, True)[BODY_BANDS]
+    distance = max(distance, CLEAR - float(np.min(edge - left.body(1, True)[BODY_BANDS], initial=np.inf)))
+    if right.anatomy.start != RISING:  # a tail must not run into the bowl it is going to meet
+        out = _heading(left.strokes[left.anatomy.last])[0]
+        beside = BESIDE + 0.25 * max(out - 0.6, 0.0)  # flat tails need room to turn up
+        distance = max(distance, beside - float(np.min(edge - _spread(left.body(1, False), 1)[BODY_BANDS], initial=np.inf)))
+    if left.anatomy.end == CURLED:  # the way out lies under the bowl: nothing of the next letter may
+        out = _heading(left.strokes[left.anatomy.last])[0]
+        beside = BESIDE + 0.25 * max(out - 0.6, 0.0)  # flat tails need room to turn up
+        distance = max(distance, beside - float(np.min(right.body(-1, False)[BODY_BANDS] - _spread(left.body(1, False), 1)[BODY_BANDS], initial=np.inf)))
+    bridged = left.anatomy.end == CURLED or right.anatomy.start != RISING or not -MOST_FALL < rise < NEAR
     return Meeting(BRIDGE if bridged else MERGE, _reason(left, right), distance)
 
 
@@ -87,8 +103,10 @@ def _why_lift(left: Placed, right: Placed, join: bool) -> str:
         return f"{left.char} ends where nothing goes on"
     if b.start == CLOSED:
         return f"{right.char} starts where nothing leads to"
-    mixed = "mixed" in (left.kind, right.kind)
-    if mixed and (a.end == CURLED or _leaving(left)[1] < HIGH):
+    if left.char.isupper() and _leaving(left, right)[1] < HIGH:
+        return f"{left.char} ends high"
+    mixed, leaving = "mixed" in (left.kind, right.kind), _leaving(left, right)[1]
+    if mixed and (a.end == CURLED or leaving < HIGH or leaving - _arriving(left, right)[1] > MOST_RISE):
         return f"{left.char} offers no stroke to go on with"
     return ""
 
@@ -99,17 +117,29 @@ def _reason(left: Placed, right: Placed) -> str:
     return f"{left.char} {way_out}, {right.char} {way_in}"
 
 
-def _leaving(left: Placed) -> np.ndarray:
+def _leaving(left: Placed, right: Placed) -> np.ndarray:
     """The point at which the pen leaves a letter."""
     xy = left.strokes[left.anatomy.last]
-    return xy[-1 - left.anatomy.back] if left.anatomy.end == CURLED else xy[-1]
+    return xy[-1 - left.anatomy.back] if left.anatomy.end == CURLED else xy[-1 - _cut(left, right)]
+
+
+def _cut(left: Placed, right: Placed) -> int:
+    """Points at the end of a rising tail that are left out, because the next letter starts lower (e): as many as lie above its start, four stay."""
+    a, b = left.anatomy, right.anatomy
+    if a.end != RUNNING or b.start != RISING or a.tail < 6:
+        return 0
+    tail, start = left.strokes[a.last][-a.tail:], right.strokes[b.first][0, 1]
+    rising = (np.diff(tail[3:, 1]) < 0).all() and tail[3, 1] > start
+    return min(int((tail[:, 1] < start - 0.03).sum()), a.tail - 4) if rising else 0
 
 
 def _entry(left: Placed, right: Placed) -> int:
-    """For a bowl: along how many of its points the pen comes in, so that it goes on smoothly from the left letter's end."""
+    """For a bowl or stem: the point of it the pen comes to, to go up to its start from there: a little higher than where it left the letter before."""
     xy, lead = right.strokes[right.anatomy.first], right.anatomy.lead
-    wanted = min(_leaving(left)[1] - 0.22, -0.35)
-    top = int(xy[:lead + 1, 1].argmin())
+    leaving, top = _leaving(left, right)[1], int(xy[:lead + 1, 1].argmin())
+    if right.anatomy.start == STEM and leaving < xy[top, 1] + 0.3:
+        return 0  # from so high the pen goes to the top itself
+    wanted = min(leaving - CLIMB, -0.35)
     low = max(top + 1, 2)
     return low + int(np.abs(xy[low:lead + 1, 1] - wanted).argmin()) if low <= lead else lead
 
@@ -117,71 +147,70 @@ def _entry(left: Placed, right: Placed) -> int:
 def _arriving(left: Placed, right: Placed) -> np.ndarray:
     """The point at which the pen reaches the right letter (own coordinates)."""
     xy = right.strokes[right.anatomy.first]
-    return xy[_entry(left, right)] if right.anatomy.start == BOWL else xy[0]
+    return xy[0] if right.anatomy.start == RISING else xy[_entry(left, right)]
 
 
-def _room(left: Placed, right: Placed, rise: float) -> float:
+def _room(right: Placed, rise: float) -> float:
     """How far the pen goes to the right between leaving and arriving: more where it has to climb or to sink."""
-    if right.anatomy.start == BOWL:
-        return 0.1 + 0.35 * max(rise - 0.22, 0) + 0.25 * max(-rise, 0)
-    if right.anatomy.start == STEM:
-        return float(np.clip(0.45 * rise, 0.12, 0.6)) if rise > 0 else 0.25
-    return float(np.clip(0.45 * rise, 0, 0.6)) if rise > 0.05 else min(0.45 * -rise, 0.45)
+    if right.anatomy.start != RISING:
+        return 0.1 + 0.4 * max(rise - CLIMB, 0) + 0.25 * max(-rise, 0)
+    return float(np.clip(0.45 * rise, 0, 0.6)) if rise > 0.05 else min(0.3 * -rise, 0.45)
 
 
 def white(left: Placed, right: Placed, gap: float) -> float:
     """Distance of two letters between which the pen is lifted: `gap` of white where they are nearest (bands of 0.15 x-heights, each with its neighbours)."""
-    a, b = profile(left.main(), 1), profile(right.main(), -1)
-    a = np.maximum(np.maximum(a, np.r_[-np.inf, a[:-1]]), np.r_[a[1:], -np.inf])
-    b = np.minimum(np.minimum(b, np.r_[np.inf, b[:-1]]), np.r_[b[1:], np.inf])
+    a, b = _spread(profile(left.main(), 1), 1), _spread(profile(right.main(), -1), -1)
     nearest = float((a - b).max())
     widest = float(a.max() - b.min())
     return (max(nearest, widest - 0.9) if np.isfinite(nearest) else widest - 0.15) + gap
+
+
+def _spread(edge: np.ndarray, side: int) -> np.ndarray:
+    """Each band with its neighbours: the outermost of the three."""
+    outer, none = (np.maximum, -np.inf) if side > 0 else (np.minimum, np.inf)
+    return outer(outer(edge, np.r_[none, edge[:-1]]), np.r_[edge[1:], none])
 
 
 # ---------------------------------------------------------------- the points of a join
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """What a join bends: tail and head [n, 3] (x, y, pressure) on the page, tail[0] and head[-1] fixed.
+    """The points of a join, [n, 3] each (x, y, pressure), on the page, in the order of drawing: back, tail | head, lead.
 
-    own_tail, own_head: how many of them are points of the letters (at the start of tail, at the end of head); the others were added (bridge, way along a bowl).
+    tail, head   what may bend; tail[0] and head[-1] are fixed
+    back, lead   ways along lines that are drawn already, exactly on them: back from a curled end, up to the start of a bowl or stem
+    own_tail, own_head   how many points at the start of (back, tail) and at the end of (head, lead) the letters drew themselves
+    cut          points at the end of the left letter that are left out
     """
 
+    back: np.ndarray
     tail: np.ndarray
     head: np.ndarray
+    lead: np.ndarray
     own_tail: int
     own_head: int
+    cut: int = 0
 
 
 def ends(left: Placed, right: Placed, kind: str) -> Ends:
     """The points of the join of two placed letters."""
-    tail, own_tail = _tail(left)
-    head, own_head = _head(left, right)
-    if kind == BRIDGE or np.hypot(*(head[0] - tail[-1])[:2]) > 2 * NEAR:
-        added = _bridge(left, right, tail, head)
-        tail = np.concatenate([tail, added])
-    return Ends(tail, head, own_tail, own_head)
+    out, into = _column(left, left.anatomy.last), _column(right, right.anatomy.first)
+    none = out[:0]
+    cut = _cut(left, right)
+    back, tail, own_tail = none, out[len(out) - 1 - left.anatomy.tail:len(out) - cut], left.anatomy.tail + 1 - cut
+    if left.anatomy.end == CURLED:
+        back, tail, own_tail = out[len(out) - left.anatomy.back:][::-1], out[len(out) - 1 - left.anatomy.back:][:1], 1
+    head, lead, own_head = into[:right.anatomy.head + 1], none, right.anatomy.head + 1
+    if right.anatomy.start != RISING:
+        way = into[:_entry(left, right) + 1][::-1]
+        head, lead, own_head = way[:1], way[1:], 1
+    if kind == BRIDGE or abs(head[0, 0] - tail[-1, 0]) > 2 * NEAR:
+        tail = np.concatenate([tail, _bridge(left, right, np.concatenate([back, tail]), np.concatenate([head, lead]))])
+    return Ends(back, tail, head, lead, own_tail, own_head, cut)
 
 
 def _column(placed: Placed, k: int) -> np.ndarray:
     return np.column_stack([placed.on_page(k), placed.letter.ink.strokes[k].pressure])
-
-
-def _tail(left: Placed) -> tuple[np.ndarray, int]:
-    a = left.anatomy
-    points = _column(left, a.last)
-    if a.end == CURLED:
-        return points[-1 - a.back:][::-1], 1
-    return points[-1 - a.tail:], a.tail + 1
-
-
-def _head(left: Placed, right: Placed) -> tuple[np.ndarray, int]:
-    a = right.anatomy
-    points = _column(right, a.first)
-    if a.start == BOWL:
-        return points[:_entry(left, right) + 1][::-1], 1
-    return points[:a.head + 1], a.head + 1
 
 
 def _heading(points: np.ndarray, look: float = LOOK * 0.7) -> np.ndarray:
@@ -201,10 +230,7 @@ def _bridge(left: Placed, right: Placed, tail: np.ndarray, head: np.ndarray) -> 
     size = float(np.hypot(*way))
     if p0[1] - left.y < HIGH and out[0] < 0.75 and way[1] > -0.1:
         out = np.array([0.85, 0.53])  # from the top of w or v the pen turns and dips
-    if right.anatomy.start == STEM:
-        arrive = np.array([0.5, -0.87]) if way[1] < -0.15 else np.array([0.95, 0.3])
-    else:
-        arrive = -_heading(head[::-1])
+    arrive = -_heading(head[::-1]) if len(head) > 1 else np.array([0.97, 0.26])
     t = np.linspace(0, 1, max(3, round(1.1 * size / BRIDGE_STEP) + 1))[1:, None]
     h00, h10, h01, h11 = 2 * t**3 - 3 * t**2 + 1, t**3 - 2 * t**2 + t, -2 * t**3 + 3 * t**2, t**3 - t**2
     xy = h00 * p0[:2] + h10 * size * out + h01 * p1[:2] + h11 * size * arrive
