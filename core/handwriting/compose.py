@@ -1,5 +1,6 @@
 """Text to joined handwriting: letters of a hand, spaced by their bodies, each pair merged, bridged or lifted as a person would (section 2 of the post)."""
 
+import math
 import time
 import unicodedata
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from core.errors import ConfigError, InputError, LimitError
 from core.exhibit import option
 from core.handwriting.anatomy import anatomies
 from core.handwriting.deformation import Weights, join_batch
-from core.handwriting.hand import MARKS, Hand, Letter, nearest_hand
+from core.handwriting.hand import HANGING, MARKS, Hand, Letter, nearest_hand
 from core.handwriting.labels import BODY, HEAD, ISOLATED, TAIL
 from core.handwriting.layout import BRIDGE, LIFT, MERGE, Ends, Placed, decide, ends, white
 from core.handwriting.strokes import Ink, Stroke
@@ -18,8 +19,9 @@ from core.handwriting.strokes import Ink, Stroke
 BRIDGED = 4
 """Class of a point that no letter drew: of a bridge, or of the way along a bowl. The others are HEAD, BODY, TAIL and ISOLATED."""
 LONGEST_TEXT = 400
-WORD_GAP = 0.95
-PEN_SPEED, AIR_SPEED, LIFT_S = 9.0, 25.0, 0.06
+WORD_GAP, HANGING_GAP = 1.0, 0.3
+"""x-heights between words; the more before a word that starts with a quotation mark."""
+PEN_SPEED, AIR_SPEED, LIFT_S = 16.0, 40.0, 0.05
 """x-heights per second on a bridge and in the air, and the seconds a lift takes besides: for the playback."""
 PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "−": "-", "…": "...", "\t": " ", "\u00a0": " ", "\r": None, "\u2028": "\n"})
 
@@ -64,13 +66,17 @@ class WrittenLetter:
     index: int
     line: int
     origin: tuple[float, float]
-    drawn: Ink
     letter: Letter
     borrowed: str
     head: int
     tail: int
     delayed: tuple[int, ...]
     placed: Placed = field(repr=False)
+
+    @property
+    def drawn(self) -> Ink:
+        strokes = self.letter.ink.strokes
+        return Ink(tuple(Stroke(self.placed.on_page(k), stroke.t_s, stroke.pressure) for k, stroke in enumerate(strokes)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +143,11 @@ def compose(text: str, hand: Hand, config: ComposeConfig = ComposeConfig()) -> W
     clock = [time.perf_counter()]
     text = plain(text)
     lines, notes = choose(text, hand, config)
+    for hands in {id(c.hand): c.hand for line in lines for word in line for c in word}.values():
+        anatomies(hands, [c.letter for line in lines for word in line for c in word if c.hand is hands])
     clock.append(time.perf_counter())
-    words = [[_placed(choice, config) for choice in word] for line in lines for word in line]
+    chance = np.random.default_rng(config.seed).standard_normal((len(text), DRAWS))
+    words = [[place(choice, chance[choice.index], config) for choice in word] for line in lines for word in line]
     clock.append(time.perf_counter())
     kinds = [lay_out_word(word, hand, config) for word in words]
     _lay_out_page(words, [len(line) for line in lines], config)
@@ -162,14 +171,13 @@ def plain(text: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """The letter taken for one character: of which hand, and which of its variants; seed of how this one differs."""
+    """The letter taken for one character: of which hand, and which of its variants."""
 
     char: str
     index: int
     letter: Letter
     hand: Hand
     borrowed: str
-    seed: tuple[int, ...]
 
 
 class Chooser:
@@ -182,7 +190,7 @@ class Chooser:
         self.borrowed: dict[str, None] = {}
         self.accented: dict[str, None] = {}
 
-    def choice(self, char: str, index: int, salt: int = 0) -> Choice | None:
+    def choice(self, char: str, index: int) -> Choice | None:
         """None where nobody can write it."""
         turn = self.count[char] = self.count.get(char, -1) + 1
         for find in (lambda: self.hand, self._lender):
@@ -190,7 +198,7 @@ class Chooser:
             if hand and (letter := self._letter(hand, char, turn)):
                 if hand is not self.hand:
                     self.borrowed[char] = None
-                return Choice(char, index, letter, hand, "" if hand is self.hand else hand.name, (self.config.seed, index, ord(char), salt))
+                return Choice(char, index, letter, hand, "" if hand is self.hand else hand.name)
         if unicodedata.category(char) not in ("Cf", "Mn", "Sk", "Cc"):
             self.unknown[char] = None
         return None
@@ -267,26 +275,35 @@ def choose(text: str, hand: Hand, config: ComposeConfig) -> tuple[list[list[list
     return lines, chooser.notes()
 
 
-def _placed(choice: Choice, config: ComposeConfig) -> Placed:
-    """The letter slanted, and varied so that no two are alike: a little size, lean and turn, and a smooth bend of the plane, under which lines drawn twice stay on each other."""
-    letter, hand = choice.letter, choice.hand
-    xy = np.concatenate([stroke.xy for stroke in letter.ink.strokes])
-    much = config.variation
-    y = 0.0
+DRAWS = 16
+"""Random numbers by which one letter differs from another of its kind."""
+
+
+def place(choice: Choice, chance: np.ndarray, config: ComposeConfig) -> Placed:
+    """The letter slanted, and varied so that no two are alike: a little size, lean and height on the line, and a smooth bend of the plane, under which lines drawn twice
+    stay on each other. chance [16]: standard normal."""
+    letter, much = choice.letter, config.variation
+    lengths = [len(stroke) for stroke in letter.ink.strokes]
+    u, v = (letter.ink.strokes[0].xy if len(lengths) == 1 else letter.ink.xy).T
     if much:
-        random = np.random.default_rng(choice.seed)
-        lean, wide, tall, sink, *wave = random.standard_normal(12) * much
-        phase = random.uniform(0, 2 * np.pi, 4)
-        u, v = xy[:, 0], xy[:, 1]
-        bend = np.sin(np.outer([2.3, 1.1, 1.7, 2.9], u) + np.outer([1.2, 2.1, -1.6, 0.7], v) + phase[:, None])
-        xy = np.column_stack([
-            u * (1 + 0.05 * wide) - 0.04 * lean * v + 0.028 * (wave[0] * bend[0] + wave[1] * bend[1]),
-            v * (1 + 0.035 * tall) + 0.024 * (wave[2] * bend[2] + wave[3] * bend[3])])
-        y = 0.025 * sink
+        lean, wide, tall, sink, *rest = chance * much
+        wave, phase = rest[:4], chance[8:12] * 3
+        bend = np.sin(_ALONG @ np.array([u, v]) + phase[:, None])
+        u, v = (u * (1 + 0.05 * wide) - 0.04 * lean * v + 0.028 * (wave[0] * bend[0] + wave[1] * bend[1]),
+                v * (1 + 0.035 * tall) + 0.024 * (wave[2] * bend[2] + wave[3] * bend[3]))
     if config.slant_deg:
-        xy = np.column_stack([xy[:, 0] - np.tan(np.radians(config.slant_deg)) * xy[:, 1], xy[:, 1]])
-    strokes = np.split(xy, np.cumsum([len(stroke) for stroke in letter.ink.strokes])[:-1])
-    return Placed(choice.char, choice.index, letter, anatomies(hand, [letter])[0], strokes, hand.kind, choice.borrowed, y=float(y))
+        u = u - math.tan(math.radians(config.slant_deg)) * v
+    xy, cuts = on_grid(np.array([u, v]).T), np.cumsum([0, *lengths])
+    strokes = [xy[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return Placed(choice.char, choice.index, letter, anatomies(choice.hand, [letter])[0], strokes, choice.hand.kind, choice.borrowed, y=on_grid(0.025 * chance[3] * much))
+
+
+def on_grid(value):
+    """The nearest multiple of 2^-20 x-heights: sums of such numbers are exact, so that ink that is moved stays the same to the last bit."""
+    return np.round(value * 2.0**20) / 2.0**20
+
+
+_ALONG = np.array([[2.3, 1.2], [1.1, 2.1], [1.7, -1.6], [2.9, 0.7]])
 
 
 # ---------------------------------------------------------------- layout
@@ -296,7 +313,7 @@ def lay_out_word(word: list[Placed], hand: Hand, config: ComposeConfig) -> list:
     meetings = []
     for left, right in zip(word[:-1], word[1:], strict=True):
         meeting = decide(left, right, config.join)
-        right.x = left.x + distance(left, right, meeting, hand, config)
+        right.x = on_grid(left.x + distance(left, right, meeting, hand, config))
         meetings.append(meeting)
     return meetings
 
@@ -321,13 +338,13 @@ def _lay_out_page(words: list[list[Placed]], per_line: list[int], config: Compos
     line, said = -1, -1
     for k, word in enumerate(words):
         low, high = edges(word)
-        start = across + WORD_GAP * config.spacing
+        start = across + (WORD_GAP + HANGING_GAP * (word[0].char in HANGING)) * config.spacing
         if k in fresh or start + high - low > widest:
             line = line + 1 if k not in fresh else line + max(1, breaks[k] - said)
             said, start = max(said, breaks[k]), 0.0
         for letter in word:
-            letter.x += start - low
-            letter.y += line * config.line / config.size
+            letter.x = on_grid(letter.x + start - low)
+            letter.y = on_grid(letter.y + line * config.line / config.size)
             letter.line = line
         across = start + high - low
 
@@ -501,6 +518,5 @@ def _draw_join(pen: Pen, letter: Placed, owner: int, join: Join) -> tuple[int, i
 
 
 def _written(letter: Placed) -> WrittenLetter:
-    drawn = Ink(tuple(Stroke(letter.on_page(k), stroke.t_s, stroke.pressure) for k, stroke in enumerate(letter.letter.ink.strokes)))
     a = letter.anatomy
-    return WrittenLetter(letter.char, letter.index, letter.line, (letter.x, letter.y), drawn, letter.letter, letter.borrowed, a.head, a.tail, a.delayed, letter)
+    return WrittenLetter(letter.char, letter.index, letter.line, (float(letter.x), float(letter.y)), letter.letter, letter.borrowed, a.head, a.tail, a.delayed, letter)

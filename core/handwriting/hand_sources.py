@@ -19,7 +19,7 @@ STEP = 0.08
 """Distance of the points of a shipped letter, in x-heights."""
 SHARPEST_CURVE_DEG = 62.0
 """Turns above this are corners; below it the polyline is read as a flattened curve."""
-SPEED = 11.0
+SPEED = 20.0
 """x-heights per second on a gentle curve: about three letters a second."""
 LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 MARKS = ".,;:!?'\"()-&+=/%@#*_[]´`^~¨¸°ßøØæÆ¿¡«»£"
