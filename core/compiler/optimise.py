@@ -29,7 +29,9 @@ from core.ran.result_cache import Cache
 MEASURED_OPERATIONS = frozenset({"Dense", "Conv", "ConvTranspose", "MatMul", "Attention", "Softmax", "Normalise", "Reduce", "Pool", "Map", "Relayout", "Transpose"})
 """Operators whose variants are timed; of the others the first one is taken by rule."""
 VARIANTS = {"rules": 1, "quick": 2, "normal": 4, "thorough": 64}
-FINALISTS = {"rules": 1, "quick": 2, "normal": 4, "thorough": 8}
+FINALISTS = {"rules": 1, "quick": 2, "normal": 3, "thorough": 8}
+FULL = 3
+"""Of so many candidates, the most fused ones, all variants that the effort allows are timed; of operators that only others have, two."""
 MOST_SECONDS = {"rules": 0.0, "quick": 30.0, "normal": 120.0, "thorough": 1200.0}
 """Seconds given to operators; what has not been timed then is decided by rule."""
 GUESS_MULTIPLIES_PER_US, GUESS_BYTES_PER_US = 30e3, 20e3
@@ -99,7 +101,9 @@ def choose(candidates: Sequence[Candidate], target: Target, cache: Cache | None 
     """
     work = _Work(target, cache, effort, progress)
     offered = work.offers(candidates)
-    work.time_operators([work.singles[key] for key in dict.fromkeys(k for keys in offered.values() for k in keys if k)])
+    first = {key for name in list(offered)[:FULL] for key in offered[name]}
+    keys = dict.fromkeys(k for keys in offered.values() for k in keys if k)
+    work.time_operators([(work.singles[key], VARIANTS[effort] if key in first else min(VARIANTS[effort], 2)) for key in keys])
     ranked = sorted((c for c in candidates if c.name in offered), key=lambda c: work.predicted(offered[c.name]))
     finalists = ranked[:FINALISTS[effort]]
     mappings = {c.name: work.mapping(offered[c.name]) for c in finalists}
@@ -167,18 +171,17 @@ class _Work:
             self.singles[alone.key], self.offers_of[alone.key] = alone, found
         return alone.key
 
-    def _wanted(self, alone: Single) -> tuple[Variant, ...]:
+    def _wanted(self, alone: Single, most: int) -> tuple[Variant, ...]:
         """The variants worth timing: the first ones of a measured operator, one of the others."""
-        most = VARIANTS[self.effort] if alone.node.op in MEASURED_OPERATIONS else 1
-        return self.offers_of[alone.key][:most]
+        return self.offers_of[alone.key][:most if alone.node.op in MEASURED_OPERATIONS else 1]
 
     # ---- operators
 
-    def time_operators(self, alone: Sequence[Single]) -> None:
-        """Times of all variants worth it, from the cache or measured now."""
+    def time_operators(self, alone: Sequence[tuple[Single, int]]) -> None:
+        """Times of so many variants of each operator, from the cache or measured now."""
         todo = []
-        for one in alone:
-            for variant in self._wanted(one) if self.effort != "rules" else ():
+        for one, most in alone:
+            for variant in self._wanted(one, most) if self.effort != "rules" else ():
                 kept = self._kept(one.key, variant.name)
                 if kept is None:
                     todo.append((one, variant))
