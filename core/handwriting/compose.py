@@ -113,6 +113,16 @@ class Join:
     at: int = -1
 
 
+@dataclass(frozen=True)
+class Change:
+    """What the last edit did: letters from `first` on moved by `advance` (x-heights, to the right) on this line; joins: left letters of those solved again."""
+
+    first: int
+    line: int
+    advance: float
+    joins: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Written:
     """Text as ink: strokes in writing order (dots and bars after their word), in x-heights; `paper` gives the ink in the size that was asked for.
@@ -132,6 +142,7 @@ class Written:
     words: tuple[int, ...]
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    change: Change | None = None
 
     @property
     def paper(self) -> Ink:

@@ -7,29 +7,19 @@ import numpy as np
 
 from core.errors import InputError
 from core.handwriting.anatomy import anatomies
-from core.handwriting.compose import DRAWS, Chooser, Join, Written, assemble, distance, edges, on_grid, place, plain, solve
+from core.handwriting.compose import DRAWS, Change, Chooser, Join, Written, assemble, distance, edges, on_grid, place, plain, solve
 from core.handwriting.layout import LIFT, Placed, decide
 
 
-@dataclass(frozen=True, eq=False)
-class Edited:
-    """A written text after one change. first: position from which letters moved; advance: by how much (x-heights, to the right); joins: positions (left letters) solved again."""
-
-    written: Written
-    first: int
-    advance: float
-    joins: tuple[int, ...]
-
-
-def replace(written: Written, position: int, char: str) -> Edited:
-    """letters[position] becomes `char`. Raises InputError for a position that is not there or a character nobody here can write."""
+def replace(written: Written, position: int, char: str) -> Written:
+    """letters[position] becomes `char`; the new text's `change` says what moved and which joins were solved again. Raises InputError for a position that is not there or a character nobody here can write."""
     old = _letter(written, position)
     new, notes = _new(written, position, old.index, char)
     text = written.text[:old.index] + new.char + written.text[old.index + 1:]
     return _spliced(written, position, 1, [new], old.word, text, notes)
 
 
-def insert(written: Written, position: int, char: str, after: bool = False) -> Edited:
+def insert(written: Written, position: int, char: str, after: bool = False) -> Written:
     """`char` before letters[position]; after: behind letters[position - 1] instead, at the end of its word. position == len(letters): at the end."""
     if position == len(written.letters):
         after = True
@@ -40,7 +30,7 @@ def insert(written: Written, position: int, char: str, after: bool = False) -> E
     return _spliced(written, position, 0, [new], beside.word, text, notes)
 
 
-def delete(written: Written, position: int) -> Edited:
+def delete(written: Written, position: int) -> Written:
     """letters[position] goes. Raises InputError where it is the only one."""
     old = _letter(written, position)
     if len(written.letters) == 1:
@@ -75,7 +65,7 @@ def _new(written: Written, position: int, index: int, char: str) -> tuple[Placed
     return place(choice, chance, written.config), tuple(chooser.notes())
 
 
-def _spliced(written: Written, position: int, gone: int, new: list[Placed], word: int, text: str, notes: tuple[str, ...]) -> Edited:
+def _spliced(written: Written, position: int, gone: int, new: list[Placed], word: int, text: str, notes: tuple[str, ...]) -> Written:
     """Letters position ... position + gone - 1 give way to `new`; joins beside them are solved again, the others are moved."""
     placed = [letter.placed for letter in written.letters]
     numbers = list(written.words)
@@ -98,7 +88,7 @@ def _spliced(written: Written, position: int, gone: int, new: list[Placed], word
              for k in range(len(letters) - 1) if numbers[k] == numbers[k + 1]]
     said = (*written.notes, *(note for note in notes if note not in written.notes))
     made = assemble(text, words, joins, written.hand, written.config, list(said))
-    return Edited(made, position + len(new), advance, tuple(fresh))
+    return changed(made, change=Change(position + len(new), line, advance, tuple(fresh)))
 
 
 def _set(written: Written, left: Placed | None, new: list[Placed], right: Placed | None, first: Placed) -> tuple[list, float]:
