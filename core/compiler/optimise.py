@@ -6,7 +6,8 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -189,24 +190,26 @@ class _Work:
                     self._note(one, variant, kept, known=True)
         todo.sort(key=lambda pair: -_guess(*pair))
         end = time.monotonic() + MOST_SECONDS[self.effort]
-        for done, part in enumerate(_parts(todo, BATCH)):
-            self.progress(0.8 * done * BATCH / max(len(todo), 1), f"Measuring kernels: {done * BATCH} of {len(todo)}")
+        together = BATCH * jobs()
+        for done in range(0, len(todo), together):
+            self.progress(0.8 * done / len(todo), f"Measuring kernels: {done} of {len(todo)}")
             if time.monotonic() > end:
-                self.discarded += [Discarded(f"{one.node.op} {_shapes(one.graph)}", v.name, "Not timed: the time for measuring was over.") for one, v in todo[done * BATCH:]]
+                self.discarded += [Discarded(f"{one.node.op} {_shapes(one.graph)}", v.name, "Not timed: the time for measuring was over.") for one, v in todo[done:]]
                 break
-            self._time_batch(part)
+            self._time_some(todo[done:done + together])
 
-    def _time_batch(self, part: Sequence[tuple[Single, Variant]]) -> None:
-        """Compile, check and time a few variants; where they do not compile together, each on its own."""
+    def _time_some(self, pairs: Sequence[tuple[Single, Variant]]) -> None:
+        """Compile some variants, several files at once; then, while nothing is compiled, check and time them."""
         programs: dict[str, tuple[Single, Variant, Program]] = {}
-        for k, (alone, variant) in enumerate(part):
+        for k, (alone, variant) in enumerate(pairs):
             try:
                 program = emit(alone.graph, {0: variant.name}, self.target, EmitOptions(f"k{k}", weights="blob", any_layout=True))
                 programs[program.name] = (alone, variant, program)
             except CompileError as error:
                 self._note(alone, variant, {"failure": str(error)})
         with tempfile.TemporaryDirectory(prefix="vitrine-kernels-") as place:
-            for built in _compiled([p for *_, p in programs.values()], Path(place), lambda name, why: self._note(*programs[name][:2], {"failure": why})):
+            files = _parts([p for *_, p in programs.values()], BATCH)
+            for built in _compiled_together(files, Path(place), lambda name, why: self._note(*programs[name][:2], {"failure": why})):
                 self._check_and_time(built, programs)
 
     def _check_and_time(self, built: Built, programs: Mapping[str, tuple[Single, Variant, Program]]) -> None:
@@ -286,10 +289,9 @@ class _Work:
             except CompileError as error:
                 self.discarded.append(Discarded(f"candidate {candidate.name}", "", str(error)))
         with tempfile.TemporaryDirectory(prefix="vitrine-candidates-") as place:
-            built = []
-            for part in _parts(programs, 1):
-                self.progress(0.8 + 0.15 * len(built) / max(len(programs), 1), f"Compiling whole candidates: {len(built)} of {len(programs)}")
-                built += _compiled(part, Path(place) / part[0].name, lambda name, why: self.discarded.append(Discarded(f"candidate {named[name].name}", "", why)))
+            self.progress(0.85, f"Compiling {len(programs)} whole candidates")
+            built = _compiled_together(_parts(programs, 1), Path(place), lambda name, why: self.discarded.append(Discarded(f"candidate {named[name].name}", "", why)))
+            self.progress(0.95, f"Timing {len(programs)} whole candidates")
             return self._race(built, named)
 
     def _race(self, built: Sequence[Built], named: Mapping[str, Candidate]) -> dict[str, float]:
@@ -347,6 +349,18 @@ def _compiled(programs: Sequence[Program], folder: Path, failed: Callable[[str, 
             return []
     half = len(programs) // 2
     return [*_compiled(programs[:half], folder / "a", failed), *_compiled(programs[half:], folder / "b", failed)]
+
+
+def jobs() -> int:
+    """How many files are compiled at once: as many as there are processors for us, four at most."""
+    return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+
+
+def _compiled_together(files: Iterable[Sequence[Program]], folder: Path, failed: Callable[[str, str], None]) -> list[Built]:
+    """Several files compiled at the same time."""
+    with ThreadPoolExecutor(jobs()) as pool:
+        made = pool.map(lambda one: _compiled(one[1], folder / f"f{one[0]}", failed), enumerate(files))
+        return [built for some in made for built in some]
 
 
 def _stored(graph: Graph) -> list[np.ndarray]:
