@@ -37,7 +37,7 @@ def job(row: Exhibit) -> Job | None:
 def _start(row: Exhibit) -> None:
     sample = row.samples[0]
     try:
-        _under_way[row.slug] = jobs().submit(row.slug, (Source(sample.file, sample.path.read_bytes()),), row.on_page, HOUSE).id
+        _under_way[row.slug] = jobs().submit(row.slug, (Source(sample.file, sample.path.read_bytes()),), {**sample.settings, **row.on_page}, HOUSE).id
     except VitrineError:
         _under_way.pop(row.slug, None)
 

@@ -1,7 +1,7 @@
 """What one visitor has on the desk of one exhibit: the input, the job under way, the result on show. Lives in the session, survives page switches."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import streamlit as st
 
@@ -57,6 +57,7 @@ class Desk:
     picked: str | None = None
     looking: str = ""
     private: str = ""
+    form: int = 0
 
 
 def desk(row: Exhibit) -> Desk:
@@ -70,6 +71,7 @@ def take_sample(row: Exhibit, sample: Sample) -> None:
     place.sources = (Source(sample.file, sample.path.read_bytes()),)
     place.origin, place.picked, place.refused = sample.label, sample.label, []
     place.uploader += 1
+    _bring_settings(row, place, sample.settings)
 
 
 def take_uploads(row: Exhibit, uploads: list[Source]) -> bool:
@@ -86,7 +88,18 @@ def take_uploads(row: Exhibit, uploads: list[Source]) -> bool:
         place.refused.append((source.name, f"At most {row.max_files} files are read at once; this was number {row.max_files + 1} or later."))
     if good:
         place.sources, place.origin, place.picked = tuple(good), "upload", None
+        _bring_settings(row, place, {})
     return bool(good)
+
+
+def _bring_settings(row: Exhibit, place: Desk, settings: Mapping[str, object]) -> None:
+    """Settings that belong to a sample come with it and go with it; the form is drawn anew where that changes one."""
+    owned = {name for s in row.samples for name in s.settings}
+    defaults = {f.name: f.default for f in fields(row.module().Config) if f.name in owned} if owned else {}
+    wanted = {**defaults, **settings}
+    if any(place.settings.get(name, defaults[name]) != value for name, value in wanted.items()):
+        place.form += 1
+    place.settings |= wanted
 
 
 def start(row: Exhibit, **settings: object) -> None:

@@ -1,6 +1,7 @@
 """EXHIBITS: one row per exhibit. Navigation, gallery, command line, HTTP endpoints, history, benchmarks and the test list are derived from it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -12,12 +13,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Sample:
-    """A built-in input: the word on its button, its file under assets/samples/, what it is, and the file of its ground truth there, if known."""
+    """A built-in input: the word on its button, its file under assets/samples/, what it is, the file of its ground truth there, if known, and settings it brings along."""
 
     label: str
     file: str
     about: str
     truth: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -59,6 +61,8 @@ class Exhibit:
     optional_input  True where the settings alone make a run: no file is then a valid input
     file_setting    the command line's word for a file given as a setting (`--set letters=FILE`): there it is one more input; nowhere else does a setting name a file
     blocks    a module of app.gradio_blocks with `build(exhibit)`: the exhibit's own widget
+    widget    what the button that opens it says, with its icon; None where a page opens it otherwise
+    records   True where a visitor may bring what the microphone hears
     """
 
     slug: str
@@ -81,6 +85,8 @@ class Exhibit:
     main_button: str
     input_word: str
     blocks: str | None = None
+    widget: tuple[str, str] | None = None
+    records: bool = False
     optional_input: bool = False
     file_setting: str | None = None
 
@@ -109,7 +115,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
             paper_text="95.5 %", paper=95.5, bench_key="headline.system_teds_struct", form="{:.1f} %", scale=100,
             unit="structure score, TEDS, of 100",
             differs="Paper: PubTabNet, with which it was trained. Here: the whole system on Wikipedia tables drawn by a browser, ruled or not; none was trained on, but they were looked at while it was built."),
-        figures="app.figures.table", on_page={"race": True}, main_button="Read the table", input_word="picture", blocks="app.gradio_blocks.editor",
+        figures="app.figures.table", on_page={"race": True}, main_button="Read the table", input_word="picture", blocks="app.gradio_blocks.editor", widget=("Crop or rotate first", ":material/crop_rotate:"),
     ),
     Exhibit(
         slug="dmimo", nav="Radio", section="Radio", name="Uplink combining",

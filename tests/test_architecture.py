@@ -223,7 +223,7 @@ def test_an_exhibit_has_a_short_page(row: Exhibit) -> None:
 
 def test_an_exhibit_has_samples_whose_origin_is_stated(row: Exhibit) -> None:
     assert row.samples
-    stated = (ROOT / "assets" / "samples" / "SOURCES.md").read_text("utf8")
+    stated = "".join(path.read_text("utf8") for path in (ROOT / "assets" / "samples").rglob("SOURCES.md"))
     for sample in row.samples:
         assert sample.path.is_file() and sample.path.stat().st_size <= row.max_bytes
         assert sample.path.suffix[1:].lower() in row.accepts

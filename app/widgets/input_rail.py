@@ -23,10 +23,12 @@ def input_rail(row: Exhibit) -> None:
         st.markdown(f"**{row.input_word.capitalize()}**")
         _samples(row, place)
         _upload(row, place)
-        if row.blocks:
-            st.button("Crop or rotate first", icon=":material/crop_rotate:", type="tertiary", on_click=_open_editor, args=(row,), key="open-editor")
+        if row.records:
+            _recorder(row, place)
+        if row.widget:
+            st.button(row.widget[0], icon=row.widget[1], type="tertiary", on_click=_open_editor, args=(row,), key="open-editor")
         _page_choice(row, place)
-        config_form(row.module().Config, row.slug, place.settings)
+        config_form(row.module().Config, f"{row.slug}:{place.form}" if place.form else row.slug, place.settings)
         act(row.main_button, icon=":material/play_arrow:", width="stretch", disabled=not (place.sources or row.optional_input), on_click=desk.start, args=(row,),
             kwargs=dict(row.on_page), key="main-button")
         small(_expectation(row, place))
@@ -73,6 +75,18 @@ def _upload(row: Exhibit, place: desk.Desk) -> None:
     if place.origin in ("upload", "editor", "link"):
         names = ", ".join(plain(s.name) for s in place.sources[:3])
         small(f"On the desk: {names}" + (f" and {len(place.sources) - 3} more" if len(place.sources) > 3 else ""))
+
+
+def _recorder(row: Exhibit, place: desk.Desk) -> None:
+    """What the microphone hears, at 48 kHz."""
+    key = f"record:{row.slug}:{place.uploader}"
+
+    def take() -> None:
+        heard = st.session_state[key]
+        if heard is not None and desk.take_uploads(row, [Source(time.strftime("recording-%H%M%S.wav"), heard.getvalue())]):
+            desk.start(row, **row.on_page)
+
+    st.audio_input("Or record", sample_rate=48_000, key=key, on_change=take)
 
 
 def _page_choice(row: Exhibit, place: desk.Desk) -> None:
