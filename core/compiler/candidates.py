@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 
 from core.compiler.graph import Graph, check
 from core.compiler.graph_text import digest
-from core.compiler.passes import common_subexpressions, fold_constants, simplify_shapes
-from core.compiler.passes import fold_batch_norm, fuse_activation, fuse_bias, fuse_maps, fuse_residual, recognise_gelu, recognise_layer_norm, second_output
+from core.compiler.passes import (
+    assign_layouts, common_subexpressions, fold_batch_norm, fold_constants, fold_layernorm, fuse_activation, fuse_attention, fuse_bias, fuse_maps, fuse_residual, merge_qkv,
+    recognise_gelu, recognise_layer_norm, second_output, simplify_shapes,
+)
 
 MOST_CANDIDATES = 128
 ALWAYS = ""
@@ -36,24 +36,20 @@ def _tidy(graph: Graph) -> Graph:
     return graph
 
 
-def _hot(name: str) -> Callable[[Graph], Graph]:
-    return import_module(f"core.compiler.passes.{name}").run if find_spec(f"core.compiler.passes.{name}") else lambda graph: graph
-
-
 STEPS: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (
     ("batch_norm", fold_batch_norm.run),
     ("bias", fuse_bias.run),
     ("gelu", recognise_gelu.run),
     ("layer_norm", recognise_layer_norm.run),
-    ("qkv", _hot("merge_qkv")),
-    ("attention", _hot("fuse_attention")),
+    ("qkv", merge_qkv.run),
+    ("attention", fuse_attention.run),
     ("activation", fuse_activation.run),
     ("residual", fuse_residual.run),
     ("activation", fuse_activation.run),
-    ("layer_norm", _hot("fold_layernorm")),
+    ("layer_norm", fold_layernorm.run),
     (ALWAYS, _tidy),
     ("batch_norm", second_output.run),
-    ("layout", _hot("assign_layouts")),
+    ("layout", assign_layouts.run),
 )
 """(rule, pass) in the order they run."""
 

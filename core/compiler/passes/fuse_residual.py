@@ -19,8 +19,8 @@ def _with_residual(layer: Node, after: Node, rewrite: Rewrite) -> Node | None:
         return None
     if after.attributes["expr"] not in (("add", ("in", 0), ("in", 1)), ("add", ("in", 1), ("in", 0))):
         return None
-    other = next(name for name in after.inputs if name != layer.outputs[0])
-    if rewrite.shape(other) != rewrite.shape(after.outputs[0]) or rewrite.shape(layer.outputs[0]) != rewrite.shape(other):
+    other = next((name for name in after.inputs if name != layer.outputs[0]), "")
+    if not other or rewrite.shape(other) != rewrite.shape(after.outputs[0]) or rewrite.shape(layer.outputs[0]) != rewrite.shape(other):
         return None
     bias = layer.inputs[2] if len(layer.inputs) > 2 else ""
     return Node(layer.op, (*layer.inputs[:2], bias, other), after.outputs, {**layer.attributes, "residual_before_activation": False}, both(layer, after))

@@ -102,3 +102,16 @@ def feeds(proto, seed: int = 0) -> dict[str, np.ndarray]:
 def parsed(proto) -> onnx.ModelProto:
     """A copy to change."""
     return onnx.load_model_from_string(data(proto))
+
+
+def odds_and_ends():
+    """Constants to fold, things done twice, shapes that undo each other."""
+    constants = {"w": weights((4, 6)), "s": np.float32(0.5), "shape": np.array([2, 3, 2], np.int64), "back": np.array([2, 6], np.int64), "same": weights((4, 6))}
+    nodes = [node("Transpose", "w", "wt", perm=[1, 0]), node("Mul", "wt s", "ws"), node("MatMul", "x ws", "m"), node("Transpose", "same", "st", perm=[1, 0]), node("Mul", "st s", "ss"),
+             node("MatMul", "x ss", "m2"), node("Reshape", "x shape", "r1"), node("Transpose", "r1", "t1", perm=[0, 2, 1]), node("Transpose", "t1", "t2", perm=[0, 2, 1]),
+             node("Reshape", "t2 back", "r2"), node("Slice", "r2 zero four axis", "part"), node("Add", "m m2", "a"), node("Add", "a part", "y"), node("Exp", "s", "k")]
+    constants |= {"zero": np.array([0]), "four": np.array([4]), "axis": np.array([1])}
+    return model(nodes, {"x": (2, 6)}, ["y", "k"], constants)
+
+
+ALL["odds_and_ends"] = odds_and_ends
