@@ -15,7 +15,7 @@ UNIX_FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 A kernel that gains from newer ones takes target_clones in its header."""
 MORE_FLAGS = {"radio": ["-ffp-contract=off"], "tridiagonal": ["-ffp-contract=off"]}
 """radio promises the bits of its twin; tridiagonal the same bits for a system alone and in a batch."""
-VECTOR_TYPES = {"combining", "radio"}
+VECTOR_TYPES = {"combining", "radio", "tridiagonal"}
 """Written with the vector types of GCC and Clang: left to the twin on Windows."""
 
 

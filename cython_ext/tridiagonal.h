@@ -3,12 +3,17 @@
 #define VITRINE_TRIDIAGONAL_H
 
 #include <stddef.h>
+#include <string.h>
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
 #define TRI_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define TRI_CLONES
 #endif
+#if !defined(__GNUC__)
+#error "This kernel is written with the vector types of GCC and Clang."
+#endif
+#define TRI_INLINE static inline __attribute__((always_inline))
 #define SIDE 8
 
 /* Systems in one piece each: bands of n - 1, n and n - 1 values, n k right-hand sides. Where lower and upper are one array the system is symmetric. */
@@ -64,57 +69,90 @@ static double solve_one(const double *lower, const double *diagonal, const doubl
     return doubt;
 }
 
-/* Eight systems that follow each other; room holds (n + n k) SIDE values. Rows are turned into lanes on the way in and back on the way out. */
-TRI_CLONES static double solve_side_by_side(const Tridiagonal *job, ptrdiff_t first, double *restrict room)
+typedef double Lane __attribute__((vector_size(64)));
+#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+
+/* Rows and columns of 8 x 8 values exchanged: row r of `from` begins at from + r * from_step. */
+TRI_INLINE void turn_tile(const double *from, ptrdiff_t from_step, double *to, ptrdiff_t to_step)
+{
+    Lane a[8], b[8], c[8];
+    for (int r = 0; r < 8; r++)
+        memcpy(&a[r], from + r * from_step, sizeof(Lane));
+    for (int r = 0; r < 8; r += 2) {
+        b[r] = PICK(a[r], a[r + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+        b[r + 1] = PICK(a[r], a[r + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    for (int r = 0; r < 8; r += 4)
+        for (int k = 0; k < 2; k++) {
+            c[r + k] = PICK(b[r + k], b[r + 2 + k], 0, 1, 8, 9, 4, 5, 12, 13);
+            c[r + 2 + k] = PICK(b[r + k], b[r + 2 + k], 2, 3, 10, 11, 6, 7, 14, 15);
+        }
+    for (int r = 0; r < 4; r++) {
+        Lane low = PICK(c[r], c[r + 4], 0, 1, 2, 3, 8, 9, 10, 11), high = PICK(c[r], c[r + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+        memcpy(to + r * to_step, &low, sizeof(Lane));
+        memcpy(to + (r + 4) * to_step, &high, sizeof(Lane));
+    }
+}
+
+/* `count` values of eight systems into lanes, lanes[i][system], and what the next eight will need asked for. */
+TRI_INLINE void to_lanes(const double *values, ptrdiff_t count, double *lanes)
+{
+    ptrdiff_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        turn_tile(values + i, count, lanes + i * SIDE, SIDE);
+        for (int r = 0; r < 8; r++)
+            __builtin_prefetch(values + i + (r + SIDE) * count);
+    }
+    for (; i < count; i++)
+        for (int s = 0; s < SIDE; s++)
+            lanes[i * SIDE + s] = values[s * count + i];
+}
+
+TRI_INLINE void from_lanes(const double *lanes, ptrdiff_t count, double *values)
+{
+    ptrdiff_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        turn_tile(lanes + i * SIDE, SIDE, values + i, count);
+        for (int r = 0; r < 8; r++)
+            __builtin_prefetch(values + i + (r + SIDE) * count, 1);
+    }
+    for (; i < count; i++)
+        for (int s = 0; s < SIDE; s++)
+            values[s * count + i] = lanes[i * SIDE + s];
+}
+
+/* Eight systems that follow each other, in the same order of operations as one; room holds (3 n + n k) SIDE values and begins at a multiple of 64 bytes. */
+TRI_CLONES static double solve_side_by_side(const Tridiagonal *job, ptrdiff_t first, double *room)
 {
     const ptrdiff_t n = job->n, k = job->k, symmetric = job->lower == job->upper;
-    const double *lower = job->lower + first * (n - 1), *diagonal = job->diagonal + first * n, *upper = job->upper + first * (n - 1);
-    const double *rhs = job->rhs + first * n * k;
-    double *out = job->out + first * n * k, *restrict ratio = room, *restrict held = room + n * SIDE;
-    double inverse[SIDE], factor[SIDE], doubt[SIDE], sum = 0;
-    for (int s = 0; s < SIDE; s++) {
-        inverse[s] = 1.0 / diagonal[s * n];
-        doubt[s] = inverse[s] * 0.0;
-    }
-    for (ptrdiff_t j = 0; j < k; j++)
-        for (int s = 0; s < SIDE; s++)
-            held[j * SIDE + s] = rhs[s * n * k + j];
+    Lane *lower = (Lane *) room, *upper = lower + n, *diagonal = upper + n, *held = diagonal + n;
+    to_lanes(job->lower + first * (n - 1), n - 1, (double *) lower);
+    to_lanes(job->diagonal + first * n, n, (double *) diagonal);
+    to_lanes(job->rhs + first * n * k, n * k, (double *) held);
+    if (!symmetric)
+        to_lanes(job->upper + first * (n - 1), n - 1, (double *) upper);
+    Lane inverse = 1.0 / diagonal[0], doubt = inverse * 0.0;
     for (ptrdiff_t i = 0; i < n - 1; i++) {
-        double up[SIDE];
-        for (int s = 0; s < SIDE; s++)
-            factor[s] = lower[s * (n - 1) + i] * inverse[s];
-        if (symmetric)
-            for (int s = 0; s < SIDE; s++)
-                up[s] = lower[s * (n - 1) + i], ratio[i * SIDE + s] = factor[s];
-        else
-            for (int s = 0; s < SIDE; s++)
-                up[s] = upper[s * (n - 1) + i], ratio[i * SIDE + s] = up[s] * inverse[s];
-        for (ptrdiff_t j = 0; j < k; j++) {
-            double *restrict here = held + (i * k + j) * SIDE, *restrict next = here + k * SIDE;
-            for (int s = 0; s < SIDE; s++)
-                next[s] = rhs[(s * n + i + 1) * k + j] - factor[s] * here[s];
-            for (int s = 0; s < SIDE; s++)
-                here[s] *= inverse[s];
+        Lane up = symmetric ? lower[i] : upper[i], factor = lower[i] * inverse;
+        upper[i] = symmetric ? factor : up * inverse;
+        for (ptrdiff_t j = i * k; j < i * k + k; j++) {
+            held[j + k] -= factor * held[j];
+            held[j] *= inverse;
         }
-        for (int s = 0; s < SIDE; s++)
-            inverse[s] = 1.0 / (diagonal[s * n + i + 1] - factor[s] * up[s]);
-        for (int s = 0; s < SIDE; s++)
-            doubt[s] += inverse[s] * 0.0;
+        inverse = 1.0 / (diagonal[i + 1] - factor * up);
+        doubt += inverse * 0.0;
     }
-    for (ptrdiff_t i = n - 1; i >= 0; i--)
-        for (ptrdiff_t j = 0; j < k; j++) {
-            double *restrict here = held + (i * k + j) * SIDE, *restrict next = here + k * SIDE;
-            if (i == n - 1)
-                for (int s = 0; s < SIDE; s++)
-                    here[s] *= inverse[s];
-            else
-                for (int s = 0; s < SIDE; s++)
-                    here[s] -= ratio[i * SIDE + s] * next[s];
-            for (int s = 0; s < SIDE; s++)
-                doubt[s] += here[s] * 0.0;
-            for (int s = 0; s < SIDE; s++)
-                out[(s * n + i) * k + j] = here[s];
+    for (ptrdiff_t j = (n - 1) * k; j < n * k; j++) {
+        held[j] *= inverse;
+        doubt += held[j] * 0.0;
+    }
+    for (ptrdiff_t i = n - 2; i >= 0; i--)
+        for (ptrdiff_t j = i * k; j < i * k + k; j++) {
+            held[j] -= upper[i] * held[j + k];
+            doubt += held[j] * 0.0;
         }
+    from_lanes((const double *) held, n * k, job->out + first * n * k);
+    double sum = 0;
     for (int s = 0; s < SIDE; s++)
         sum += doubt[s];
     return sum;

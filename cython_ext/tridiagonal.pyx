@@ -3,6 +3,7 @@
 import numpy as np
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 
 cdef extern from "tridiagonal.h":
@@ -68,12 +69,12 @@ cdef ptrdiff_t solve(Py_buffer *views) except -3:
                       views[1].shape[0] if views[1].ndim == 2 else 1, views[1].shape[views[1].ndim - 1], 1)
     if views[3].ndim > views[1].ndim:
         job.k = views[3].shape[views[3].ndim - 1]
-    wanted = job.n if job.batch < SIDE else SIDE * job.n * (1 + job.k)
+    wanted = job.n if job.batch < SIDE else SIDE * (job.n * (3 + job.k) + 1)
     if wanted > ON_STACK:
         room = <double *> malloc(wanted * sizeof(double))
         if room == NULL:
             raise MemoryError()
-    job.room = room
+    job.room = <double *> ((<uintptr_t> room + 63) & ~(<uintptr_t> 63)) if job.batch >= SIDE else room
     if job.batch < SIDE:
         failed = solve_all(&job)
     else:

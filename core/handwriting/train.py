@@ -61,19 +61,19 @@ def rule_at_points(features: np.ndarray) -> np.ndarray:
 
 def load_letters(folder: Path, kind: str = "U") -> Letters:
     """The joined letters of unipen_words_segmented with labels U or K (K: the donor who annotated ligatures). Raises InputError without the data."""
-    rows = _table(folder, "unipen_words_segmented")
-    words = (Word(_strokes(row), np.split(np.asarray(row.char_idx), np.cumsum(row.stroke_len)[:-1]), list(row.chars), row.writer, row.contributor)
+    rows = load_table(folder, "unipen_words_segmented")
+    words = (Word(strokes_of(row), np.split(np.asarray(row.char_idx), np.cumsum(row.stroke_len)[:-1]), list(row.chars), row.writer, row.contributor)
              for row in rows.itertuples() if kind == "U" or row.contributor == "kai")
     return Letters.of([letter for word in words for letter in letters_of(word, kind)])
 
 
 def load_alone(folder: Path) -> Letters:
     """Lower-case letters of the donors mot and sie, one stroke each, head and tail by the turning point: more writers, for training only."""
-    rows = _table(folder, "unipen_chars")
+    rows = load_table(folder, "unipen_chars")
     chosen = rows[rows.contributor.isin(ALONE) & rows.label.str.fullmatch("[a-z]") & (rows.stroke_len.map(len) == 1)]
     letters = []
     for row in chosen.itertuples():
-        points = _strokes(row)[0]
+        points = strokes_of(row)[0]
         labels, height = np.full(len(points), BODY), letter_height([points])
         labels[:turn(points, height)] = HEAD
         labels[len(points) - turn(points[::-1], height):] = TAIL
@@ -81,7 +81,8 @@ def load_alone(folder: Path) -> Letters:
     return Letters.of(letters)
 
 
-def _table(folder: Path, name: str):
+def load_table(folder: Path, name: str):
+    """One Parquet file of the ink data as a pandas frame. Raises InputError without it."""
     import pandas as pd
     path = folder / f"{name}.parquet"
     if not path.is_file():
@@ -89,7 +90,8 @@ def _table(folder: Path, name: str):
     return pd.read_parquet(path)
 
 
-def _strokes(row) -> list[np.ndarray]:
+def strokes_of(row) -> list[np.ndarray]:
+    """Strokes float64[n, 2] of one row."""
     return np.split(np.column_stack([row.x, row.y]).astype(float), np.cumsum(row.stroke_len)[:-1])
 
 
@@ -249,6 +251,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=Options.seed)
     parser.add_argument("--folds", type=int, default=6, help="cross-validation over writers; 0: none")
     parser.add_argument("--labels", choices=("U", "K", "both"), default="both", help="which labels the cross-validation takes")
+    parser.add_argument("--style", action="store_true", help="train the writer network of the style distances instead (8 epochs, some minutes)")
     parser.add_argument("--publish", action="store_true", help="train on all writers with labels U, and put graph and log into assets/weights")
     given = parser.parse_args(argv)
     if not 1 <= given.epochs <= 10_000 or not 0 <= given.folds <= 9 or given.folds == 1:
@@ -274,6 +277,9 @@ def main(argv: list[str] | None = None) -> None:
 
     say(dict(event="begin", epochs=options.epochs, seed=options.seed, folds=given.folds, torch=torch.__version__,
              parameters=sum(p.numel() for p in PointClassifier().parameters())))
+    if given.style:
+        train_style(folder, options.seed, given.publish, say)
+        return
     alone = load_alone(folder)
     for kind in ("U", "K") if given.labels == "both" else given.labels:
         if given.folds:
@@ -285,6 +291,18 @@ def main(argv: list[str] | None = None) -> None:
         write_graph(net.arrays(), WEIGHTS)
         say(dict(event="end", bytes=WEIGHTS.stat().st_size))
         WEIGHTS.with_suffix(".jsonl").write_text("\n".join(lines) + "\n", encoding="utf8")
+
+
+def train_style(folder: Path, seed: int, publish: bool, say: Callable[[dict], None]) -> None:
+    """Train the network of the style distances; its graph and figures go into assets/weights when published."""
+    from core.handwriting.metrics import STYLE_WEIGHTS
+    from core.handwriting.train_style import fit_style, load_words, write_style_graph
+    pages, writers = load_words(folder)
+    say(dict(event="style data", words=len(pages), writers=int(writers.max()) + 1))
+    net, right = fit_style(pages, writers, 8, seed, say)
+    if publish:
+        write_style_graph(net)
+        say(dict(event="style end", named_percent=round(right, 1), bytes=STYLE_WEIGHTS.stat().st_size))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,211 @@
+"""How good joined writing is: what OCR engines read (CRR, WRR), how far its style is from a writer's own, how its joins compare with real cursive (section 3.1 of the post).
+
+HWD, FID and KID proper compare features of networks (VGG16 on fonts, Inception) whose weights cannot be shipped here. The same formulae stand below on features of a
+small network of our own, trained on writers: such distances compare with each other and with nothing else.
+"""
+
+import functools
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from core.errors import EngineError
+from core.handwriting.labels import arc_length
+
+X_HEIGHT_PX = 26
+"""Pixels of one x-height in pictures for OCR: a line of print of about 36 points at 100 dpi."""
+MARGIN_PX = 24
+REACH = 0.12
+"""x-heights before and after a join between which its turn is measured."""
+
+
+# Pictures
+
+def picture(strokes: Sequence[np.ndarray], scale: float = X_HEIGHT_PX, width_px: float = 3.0, margin_px: int = MARGIN_PX) -> np.ndarray:
+    """Strokes [n, 2] as dark lines on white, uint8[h, w]; `scale` pixels per unit."""
+    import cv2
+    low, high = np.min([s.min(0) for s in strokes], axis=0), np.max([s.max(0) for s in strokes], axis=0)
+    width, height = (np.ceil((high - low) * scale).astype(int) + 2 * margin_px + 1).tolist()
+    page = np.full((height, width), 255, np.uint8)
+    for stroke in strokes:
+        points = np.rint(((stroke - low) * scale + margin_px) * 16).astype(np.int32)
+        if len(points) == 1 or not np.ptp(points, axis=0).any():
+            cv2.circle(page, points[0].tolist(), int(8 * width_px), 0, -1, cv2.LINE_AA, 4)
+        else:
+            cv2.polylines(page, [points], False, 0, max(round(width_px), 1), cv2.LINE_AA, 4)
+    return page
+
+
+# What engines read
+
+class Reader(Protocol):
+    """An OCR engine: pictures of one line each, uint8[h, w], in; their texts out."""
+
+    name: str
+
+    def read(self, pictures: Sequence[np.ndarray]) -> list[str]: ...
+
+
+class RapidReader:
+    """The recogniser of the package rapidocr (PP-OCRv6, the model inside its wheel), one line at a time without detection. Raises EngineError without it."""
+
+    name = "rapidocr"
+
+    def __init__(self) -> None:
+        spec = importlib.util.find_spec("rapidocr")
+        model = Path(next(iter(spec.submodule_search_locations))) / "models" / "PP-OCRv6_rec_small.onnx" if spec else None
+        if model is None or not model.is_file():
+            raise EngineError("The text reader rapidocr is not complete here: its model PP-OCRv6_rec_small.onnx is missing. Run `python3 launch.py` to install it.")
+        import onnxruntime
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._alphabet = ["", *self._session.get_modelmeta().custom_metadata_map["character"].splitlines(), " "]
+
+    def read(self, pictures: Sequence[np.ndarray]) -> list[str]:
+        return [self._one(page) for page in pictures]
+
+    def _one(self, page: np.ndarray) -> str:
+        import cv2
+        wide = max(32, -(-page.shape[1] * 48 // page.shape[0]))
+        line = cv2.resize(page, (wide, 48), interpolation=cv2.INTER_AREA).astype(np.float32) / 127.5 - 1
+        best = self._session.run(None, {self._session.get_inputs()[0].name: np.repeat(line[None, None], 3, axis=1)})[0][0].argmax(1)
+        kept = best != 0
+        kept[1:] &= best[1:] != best[:-1]
+        return "".join(self._alphabet[k] for k in best[kept]).strip()
+
+
+class TesseractReader:
+    """The program tesseract where it is installed (English, page segmentation 7: one line), one call for all. Raises EngineError without it."""
+
+    name = "tesseract"
+
+    def __init__(self) -> None:
+        if shutil.which("tesseract") is None:
+            raise EngineError("Tesseract is not installed here: no program `tesseract` on the path. Install it (Debian: apt install tesseract-ocr).")
+
+    def read(self, pictures: Sequence[np.ndarray]) -> list[str]:
+        if not len(pictures):
+            return []
+        from PIL import Image
+        with tempfile.TemporaryDirectory(prefix="vitrine-ocr-") as folder:
+            names = [str(Path(folder, f"{k}.png")) for k in range(len(pictures))]
+            for name, page in zip(names, pictures):
+                Image.fromarray(page).save(name)
+            Path(folder, "list.txt").write_text("\n".join(names), encoding="utf8")
+            try:
+                done = subprocess.run(["tesseract", str(Path(folder, "list.txt")), "stdout", "-l", "eng", "--psm", "7", "--dpi", "100"], capture_output=True,
+                                      text=True, encoding="utf8", timeout=300, check=False, env={**os.environ, "OMP_THREAD_LIMIT": "1"})
+            except (OSError, subprocess.TimeoutExpired) as error:
+                raise EngineError(f"Tesseract did not answer ({type(error).__name__}, limit 300 s).") from error
+        pages = done.stdout.split("\f")
+        if done.returncode or len(pages) < len(pictures):
+            raise EngineError(f"Tesseract failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}.")
+        return [" ".join(page.split()) for page in pages[:len(pictures)]]
+
+
+def readers() -> list[Reader]:
+    """Every engine that is here."""
+    found = []
+    for make in (RapidReader, TesseractReader):
+        try:
+            found.append(make())
+        except EngineError:
+            continue
+    return found
+
+
+def edits(wanted: str, found: str) -> int:
+    """Levenshtein distance: insertions, deletions, replacements."""
+    row = list(range(len(found) + 1))
+    for i, char in enumerate(wanted, 1):
+        before, row[0] = row[0], i
+        for j, other in enumerate(found, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (char != other))
+    return row[-1]
+
+
+def recognition(wanted: Sequence[str], found: Sequence[str]) -> tuple[float, float]:
+    """(CRR, WRR) over all words, in per cent, capitals and small letters alike: 1 - edits / characters, not below 0 for a word; share of words without an edit."""
+    pairs = [(a.lower(), b.lower()) for a, b in zip(wanted, found, strict=True)]
+    wrong = sum(min(edits(a, b), len(a)) for a, b in pairs)
+    return 100 * (1 - wrong / max(sum(len(a) for a, _ in pairs), 1)), 100 * float(np.mean([a == b for a, b in pairs] or [0.0]))
+
+
+# Style
+
+STYLE_WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights" / "handwriting-style.onnx"
+STYLE_SHAPE = (32, 160)
+SPREAD_PX = 4.5
+"""Pixels of the standard deviation of y over the ink: how pictures for the style network are scaled, since a word alone does not tell its x-height."""
+
+
+def style_picture(strokes: Sequence[np.ndarray]) -> np.ndarray:
+    """A word for the style network: float32[32, 160] in [0, 1], ink 1; scaled by the spread of its ink in y, the middle of it where it is long."""
+    even = np.concatenate([_even(stroke) for stroke in strokes])
+    unit = SPREAD_PX / max(float(even[:, 1].std()), 1e-6)
+    page = 1 - picture([(s - even.mean(0)) * unit for s in strokes], 1.0, 1.6, 2).astype(np.float32) / 255
+    top = round(2 + (even[:, 1].mean() - min(s[:, 1].min() for s in strokes)) * unit)
+    return _window(page, top, page.shape[1] // 2)
+
+
+def _even(stroke: np.ndarray) -> np.ndarray:
+    """Points at equal steps: ink counts by its length, not by the speed of the pen."""
+    along = arc_length(stroke)
+    at = np.linspace(0, along[-1], max(2 * len(stroke), 4))
+    return np.column_stack([np.interp(at, along, stroke[:, k]) for k in (0, 1)])
+
+
+def _window(page: np.ndarray, row: int, column: int) -> np.ndarray:
+    """32 x 160 pixels of a page with (row, column) in the middle, blank beyond it."""
+    height, width = STYLE_SHAPE
+    padded = np.pad(page, ((height, height), (width, width)))
+    top, left = row + height - height // 2, column + width - width // 2
+    return padded[max(top, 0):max(top, 0) + height, left:left + width][:height]
+
+
+@functools.lru_cache
+def _style_session():
+    import onnxruntime
+    if not STYLE_WEIGHTS.is_file():
+        raise EngineError(f"The weights of the style network are missing ({STYLE_WEIGHTS.name}); `launch.py train handwriting --style --publish` makes them.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(STYLE_WEIGHTS), options, providers=["CPUExecutionProvider"])
+
+
+def style_features(words: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """float64[words, 64]: the layer before the last of the writer network. Raises EngineError without its weights."""
+    pages = np.array([style_picture(word) for word in words], np.float32).reshape(-1, 1, *STYLE_SHAPE)
+    return _style_session().run(None, {"pages": pages})[0].astype(float)
+
+
+def style_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Euclidean distance of mean features [n, d], [m, d]: what HWD does (Pippi et al. 2023), on features of our own."""
+    return float(np.linalg.norm(one.mean(0) - other.mean(0)))
+
+
+def kernel_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """KID (Binkowski et al. 2018) on features of our own: unbiased squared MMD with the kernel (x.y / d + 1)^3; at least two words a side."""
+    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return (a @ b.T / a.shape[1] + 1) ** 3
+    within = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (kernel(one, one), kernel(other, other))]
+    return float(sum(within) - 2 * kernel(one, other).mean())
+
+
+# Joins
+
+def turn_deg(path: np.ndarray, at: float, reach: float = REACH) -> float:
+    """Angle in degrees between the way from `at` - reach to `at` and the way on to `at` + reach, lengths along the path [n, 2]; 0 is straight on."""
+    along = arc_length(path)
+    a, b, c = (np.array([np.interp(s, along, path[:, k]) for k in (0, 1)]) for s in (at - reach, at, at + reach))
+    u, v = b - a, c - b
+    return float(np.degrees(np.abs(np.arctan2(u[0] * v[1] - u[1] * v[0], u @ v))))
