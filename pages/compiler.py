@@ -13,7 +13,7 @@ from app.room import room
 from app.widgets.downloads import download_row
 
 ROW = exhibit("compiler")
-CALLS = ("ours", "hand", "plain_hand", "onnxruntime")
+CALLS = ("ours", "hand", "plain hand", "onnxruntime")
 
 
 def chart(drawn: tuple, key: str, **more):

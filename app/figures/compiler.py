@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from app.figures.style import INK, figure, limit_line
 
-ROLES = {"ours": "ours", "hand": "reference", "plain_hand": "reference"}
+ROLES = {"ours": "ours", "hand": "reference", "plain hand": "reference"}
 """Everybody else is `rest`."""
 SLOTS_US = (0.5, 1, 2, 5, 10, 20, 50, 71, 100, 200, 500, 1000, 2000, 5000)
 """What the budget can be set to; 71 µs is one OFDM symbol and 500 µs one slot at 30 kHz."""
@@ -78,7 +78,7 @@ def finding(view) -> str:
     if this.ours is None:
         return f"{this.trace['model']['name']} is compiled; nothing was timed here"
     words = [f"{this.trace['model']['name']} answers in {time_words(this.ours['best_us'])}"]
-    versus = [(row, name) for row, name in ((this.of("onnxruntime"), "ONNX Runtime"), (this.of("hand", "plain_hand"), "the hand-tuned code")) if row]
+    versus = [(row, name) for row, name in ((this.of("onnxruntime"), "ONNX Runtime"), (this.of("hand", "plain hand"), "the hand-tuned code")) if row]
     words += [f"{ratio_words(row['best_us'], this.ours['best_us'])} {name}" for row, name in versus]
     return ", ".join(words[:1]) + (": " + " and ".join(words[1:]) if versus else "")
 

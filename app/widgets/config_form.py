@@ -6,7 +6,8 @@ import typing
 import streamlit as st
 
 WORDS = {"rapidocr": "RapidOCR", "tesseract": "Tesseract", "none": "None", "auto": "Automatic", "regions": "Regions", "scene": "As drawn", "antenna": "Antennas", "layer": "Layers", "model": "Model", "full": "Full",
-         "mobile": "Mobile"}
+         "mobile": "Mobile", "avx512": "AVX-512", "avx2": "AVX2", "scalar": "Plain", "rules": "Rules", "quick": "Quick", "normal": "Normal", "thorough": "Thorough", "inside": "Inside", "blob": "Beside",
+         "as it is": "As it is", "street": "Street", "babble": "Babble", "hall": "Hall", "tunnel": "Tunnel", "telephone": "Telephone"}
 
 
 def config_form(config_class: type, key: str, remembered: dict[str, object]) -> dict[str, object]:

@@ -14,12 +14,12 @@ class CompilerConfig:
     """Settings of one compilation."""
 
     target: str = option("auto", "Target", choices=("auto", "avx512", "avx2", "scalar"), help="The processor the file is written for; auto takes the best this one has.")
-    budget_us: float = option(500.0, "Slot budget in us", low=0.1, high=1e6, help="Latency the model may take in its slot: 500 us is a slot at 30 kHz subcarrier spacing.")
+    budget_us: float = option(500.0, "Slot budget in us", low=0.1, high=1e6, shown=False, help="Latency the model may take in its slot: 500 us is a slot at 30 kHz subcarrier spacing.")
     shapes: str = option("", "Shapes", help="Sizes of inputs the file leaves open, such as x=1x14x24; several are parted by commas.")
     effort: str = option("normal", "Effort", choices=("rules", "quick", "normal", "thorough"),
                          help="How much is measured: rules measures nothing, quick two variants of an operator, normal four, thorough all of them.")
-    weights: str = option("auto", "Weights", choices=("auto", "inside", "blob"), help="In the source, in a file beside it, or by their size.")
-    race: bool = option(True, "Race", help="Time the file against the other runtimes found on this machine.")
+    weights: str = option("auto", "Weights", choices=("auto", "inside", "blob"), shown=False, help="In the source, in a file beside it, or by their size.")
+    race: bool = option(True, "Race", shown=False, help="Time the file against the other runtimes found on this machine.")
 
 
 def shapes_of(config: CompilerConfig) -> dict[str, tuple[int, ...]]:
