@@ -13,8 +13,9 @@ from core.handwriting.segmentation import Parts, parts_of
 
 RISING, BOWL, STEM, CLOSED = "H", "O", "S", "-"
 """Starts: a stroke that comes in from the left and rises; inside, at the top of a bowl, going left; the top of a stem, going down; anything else."""
-RUNNING, CURLED, FALLEN = "T", "B", "X"
-"""Ends: running out to the right; curled back at the line (b, p, s), so that the pen can return along it; anything else (under the line, at the left, going down)."""
+RUNNING, STANDING, CLOSING, CURLED, FALLEN = "T", "D", "C", "B", "X"
+"""Ends: running out to the right; coming down to the line at the right (n, h without a foot); closing a bowl at its top (o); curled back at the line (b, p, s), so
+that the pen can return along it; anything else (under the line, at the left)."""
 LOOK = 0.28
 """Arc length, in x-heights, over which the direction of a start or end is told."""
 LONGEST_SHARE, LONGEST = 0.35, 1.3
@@ -31,7 +32,7 @@ class Anatomy:
 
     first, last   strokes that carry the start and the end; delayed: strokes written after the word
     head, tail    how many points at the start of `first` and the end of `last` may bend (0: none)
-    start, end    what kind they are (H O S -, T B X)
+    start, end    what kind they are (H O S -, T D C B X)
     lead          for a bowl how many points from its start to its left edge, for a stem those of its top: along them the pen may come in, backwards
     back          for a curled end: how many points the pen may return along before it leaves to the right
     """
@@ -149,6 +150,10 @@ def _end(xy: np.ndarray, right: float) -> tuple[str, int]:
         return RUNNING, 0
     if y < -0.6 and -1.3 < last[1] < -0.6 and last[0] > right - 0.3:
         return RUNNING, 0  # w, v: the last upstroke
+    if y > 0.6 and x > -0.45 and abs(last[1]) < 0.3 and last[0] > right - 0.35:
+        return STANDING, 0
+    if last[1] < -0.65 and last[1] < xy[:, 1].min() + 0.3 and xy[:, 1].max() < 0.3 and _comes_back(xy[::-1]):
+        return CLOSING, 0
     back = _way_back(xy) if x < 0.3 and -0.75 < last[1] < 0.4 else 0
     return (CURLED, back) if back else (FALLEN, 0)
 

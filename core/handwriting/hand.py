@@ -18,6 +18,9 @@ KINDS = ("cursive", "mixed", "print")
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "samples" / "handwriting"
 FORMAT, VERSION = "vitrine-hand", 1
 MOST_LETTERS, MOST_HAND_POINTS, MOST_BYTES = 600, 120_000, 8_000_000
+STEP = 0.08
+"""Distance of the points of a letter, in x-heights: what the joins' weights are for."""
+MOST_STROKE_POINTS = 1500
 X_LETTERS, DESCENDERS, HANGING = frozenset("acemnorsuvwxz"), frozenset("gpqyj"), frozenset("'\"´`^~¨°*")
 """Letters as high as the x-height; letters that reach below the line (their top is at the x-height); marks that hang above."""
 ASCENDER, X_SIZE = 1.6, 1.0
@@ -126,7 +129,23 @@ def hand_from_letters(drawn: Mapping[str, Sequence[Ink]], name: str = "mine", ki
 def _placed(ink: Ink, factor: float, bottom: float) -> Ink:
     left = ink.box[0]
     start = min(float(stroke.t_s[0]) for stroke in ink.strokes)
-    return Ink(tuple(Stroke((s.xy - (left, bottom)) * factor, s.t_s - start, s.pressure) for s in ink.strokes))
+    made = []
+    for stroke in ink.strokes:
+        xy, t_s = evened((stroke.xy - (left, bottom)) * factor, stroke.t_s - start, smoothing=1)
+        made.append(Stroke(xy, t_s, np.interp(t_s, stroke.t_s - start, stroke.pressure)))
+    return Ink(tuple(made))
+
+
+def evened(xy: np.ndarray, t_s: np.ndarray, smoothing: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ink at equal steps of STEP (x-heights) along its length, with its times; lightly smoothed, because tablets and mice have whole pixels. A dot becomes a short tick."""
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy, axis=0).T))])
+    if along[-1] < STEP:
+        return (xy[:1] + [[0, 0], [0.015, 0.03]]).round(4), np.array([t_s[0], t_s[-1]])
+    at = np.linspace(0, along[-1], min(max(3, round(along[-1] / STEP) + 1), MOST_STROKE_POINTS))
+    points = np.column_stack([np.interp(at, along, xy[:, k]) for k in (0, 1)])
+    for _ in range(smoothing):
+        points[1:-1] = (points[:-2] + 2 * points[1:-1] + points[2:]) / 4
+    return points.round(4), np.interp(at, along, t_s).round(4)
 
 
 def _estimated_x_height(found: Sequence[tuple[str, Ink]]) -> float:
@@ -148,19 +167,14 @@ def _estimated_baseline(char: str, ink: Ink, scale: float) -> float:
 
 
 def _estimated_kind(hand: Hand) -> str:
-    """Cursive where most of the lower-case letters end in a stroke to the right that leaves the letter's body, else print."""
+    """Cursive where at least half of the lower-case letters run out to the right and a quarter of those that do not begin with a bowl come in rising; else print."""
+    from core.handwriting.anatomy import RISING, RUNNING, anatomies  # anatomy needs hands
+
     lower = [letter for letter in hand.letters if letter.char.islower()]
-    ends = [_runs_out(letter) for letter in lower]
-    return "cursive" if ends and np.mean(ends) > 0.5 else "print"
-
-
-def _runs_out(letter: Letter) -> bool:
-    main = max(letter.ink.strokes, key=lambda stroke: stroke.length).xy
-    if len(main) < 4 or np.ptp(main[:, 0]) == 0:
-        return False
-    back = main[-max(3, len(main) // 8)]
-    dx, dy = main[-1] - back
-    return bool(dx > 0 and dy < 0.5 * dx and main[-1, 0] > main[:, 0].max() - 0.15 * np.ptp(main[:, 0]))
+    found = anatomies(hand, lower)
+    running = [a.end == RUNNING for a in found]
+    rising = [a.start == RISING for a, letter in zip(found, lower, strict=True) if letter.char not in "acdgoq"]
+    return "cursive" if lower and np.mean(running) >= 0.5 and np.mean(rising or [1]) >= 0.25 else "print"
 
 
 def _estimated_slant(hand: Hand) -> float:

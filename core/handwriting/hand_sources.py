@@ -12,11 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from core.handwriting.hand import FOLDER, Hand, Letter, to_json
+from core.handwriting.hand import FOLDER, STEP, Hand, Letter, evened, to_json
 from core.handwriting.strokes import Ink, Stroke
 
-STEP = 0.08
-"""Distance of the points of a shipped letter, in x-heights."""
 SHARPEST_CURVE_DEG = 62.0
 """Turns above this are corners; below it the polyline is read as a flattened curve."""
 SPEED = 20.0
@@ -190,20 +188,8 @@ def _drawn_letter(char: str, strokes: list[np.ndarray], times: list[np.ndarray])
     made = []
     for points, t_s in zip(strokes, times, strict=True):
         placed = (points - (xy[:, 0].min(), bottom)) * scale
-        made.append(_evened(placed, np.maximum.accumulate(t_s)))
+        made.append(Stroke.of(*evened(placed, np.maximum.accumulate(t_s), smoothing=2)))
     return Letter(char, Ink(tuple(made)))
-
-
-def _evened(xy: np.ndarray, t_s: np.ndarray) -> Stroke:
-    """Mouse ink at equal steps of arc length, lightly smoothed (the mouse has whole pixels), with the times interpolated."""
-    along = np.r_[0, np.cumsum(np.hypot(*np.diff(xy, axis=0).T))]
-    if along[-1] < STEP:
-        return Stroke.of((xy[:1] + [[0, 0], [0.015, 0.03]]).round(3), [t_s[0], max(t_s[-1], t_s[0])])
-    at = np.linspace(0, along[-1], max(3, round(along[-1] / STEP) + 1))
-    points = np.column_stack([np.interp(at, along, xy[:, k]) for k in (0, 1)])
-    for _ in range(2):
-        points[1:-1] = (points[:-2] + 2 * points[1:-1] + points[2:]) / 4
-    return Stroke.of(points.round(3), np.interp(at, along, t_s).round(3))
 
 
 OFL = "SIL Open Font License 1.1; created by Sheldon B. Michaels, SVG conversion by Windell H. Oskay, a derivative of {}."

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.handwriting.anatomy import BAND, BANDS, BOWL, CLOSED, CURLED, FALLEN, LOOK, RISING, RUNNING, STEM, TOP, Anatomy, arc, profile
+from core.handwriting.anatomy import BAND, BANDS, BOWL, CLOSED, CLOSING, CURLED, FALLEN, LOOK, RISING, RUNNING, STANDING, STEM, TOP, Anatomy, arc, profile
 from core.handwriting.hand import Letter
 
 MERGE, BRIDGE, LIFT = "merge", "bridge", "lift"
@@ -80,11 +80,11 @@ def decide(left: Placed, right: Placed, join: bool) -> Meeting:
         out = _heading(left.strokes[left.anatomy.last])[0]
         beside = BESIDE + 0.25 * max(out - 0.6, 0.0)  # flat tails need room to turn up
         distance = max(distance, beside - float(np.min(edge - _spread(left.body(1, False), 1)[BODY_BANDS], initial=np.inf)))
-    if left.anatomy.end == CURLED:  # the way out lies under the bowl: nothing of the next letter may
+    if left.anatomy.end != RUNNING:  # the way out lies beside or under the letter: nothing of the next letter may
         out = _heading(left.strokes[left.anatomy.last])[0]
         beside = BESIDE + 0.25 * max(out - 0.6, 0.0)  # flat tails need room to turn up
         distance = max(distance, beside - float(np.min(right.body(-1, False)[BODY_BANDS] - _spread(left.body(1, False), 1)[BODY_BANDS], initial=np.inf)))
-    bridged = left.anatomy.end == CURLED or right.anatomy.start != RISING or not -MOST_FALL < rise < NEAR
+    bridged = left.anatomy.end != RUNNING or right.anatomy.start != RISING or not -MOST_FALL < rise < NEAR
     return Meeting(BRIDGE if bridged else MERGE, _reason(left, right), distance)
 
 
@@ -106,13 +106,13 @@ def _why_lift(left: Placed, right: Placed, join: bool) -> str:
     if left.char.isupper() and _leaving(left, right)[1] < HIGH:
         return f"{left.char} ends high"
     mixed, leaving = "mixed" in (left.kind, right.kind), _leaving(left, right)[1]
-    if mixed and (a.end == CURLED or leaving < HIGH or leaving - _arriving(left, right)[1] > MOST_RISE):
+    if mixed and (a.end != RUNNING or leaving < HIGH or leaving - _arriving(left, right)[1] > MOST_RISE):
         return f"{left.char} offers no stroke to go on with"
     return ""
 
 
 def _reason(left: Placed, right: Placed) -> str:
-    way_out = {RUNNING: "runs out", CURLED: "goes back along its bowl"}[left.anatomy.end]
+    way_out = {RUNNING: "runs out", STANDING: "ends on the line", CLOSING: "ends at the top of its bowl", CURLED: "goes back along its bowl"}[left.anatomy.end]
     way_in = {RISING: "comes in rising", BOWL: "is entered over the top of its bowl", STEM: "is entered at the top of its stem"}[right.anatomy.start]
     return f"{left.char} {way_out}, {right.char} {way_in}"
 
@@ -228,7 +228,11 @@ def _bridge(left: Placed, right: Placed, tail: np.ndarray, head: np.ndarray) -> 
     out = _heading(tail) if len(tail) > 1 else np.array([1.0, 0.0])
     way = p1[:2] - p0[:2]
     size = float(np.hypot(*way))
-    if p0[1] - left.y < HIGH and out[0] < 0.75 and way[1] > -0.1:
+    if left.anatomy.end == STANDING:
+        out = np.array([0.55, 0.45])
+    elif left.anatomy.end == CLOSING:
+        out = np.array([0.95, 0.2])
+    elif p0[1] - left.y < HIGH and out[0] < 0.75 and way[1] > -0.1:
         out = np.array([0.85, 0.53])  # from the top of w or v the pen turns and dips
     arrive = -_heading(head[::-1]) if len(head) > 1 else np.array([0.97, 0.26])
     t = np.linspace(0, 1, max(3, round(1.1 * size / BRIDGE_STEP) + 1))[1:, None]
