@@ -78,7 +78,7 @@ template <int TQ, int TK, int HEADS, int DK, int DV, bool MASK, int KEYS, int OU
         if constexpr (DV > outs) values<DV - outs, NV>(a, v + (long)outs * TK, y + (long)outs * TQ, query, sum);
     }
 
-    INLINE void run(const attention_columns& a) {
+    KERNEL void run(const attention_columns a) {
         constexpr int registers = (TQ + VEC_LANES - 1) / VEC_LANES, blocks = registers / NV_, rest = registers % NV_;
         for (int h = 0; h < HEADS; ++h) {
             for (int b = 0; b < blocks; ++b) block<NV_>(a, h, b * NV_ * VEC_LANES);

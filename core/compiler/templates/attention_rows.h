@@ -69,7 +69,7 @@ template <int TQ, int TK, int HEADS, int DK, int DV, int SQ, int SK, int SV, int
         values<COUNT>(a, a.v + h * DV, inverse, a.y + (long)first * SO + h * DV);
     }
 
-    INLINE void run(const attention_rows& a) {
+    KERNEL void run(const attention_rows a) {
         constexpr int whole = TQ / VEC_LANES * VEC_LANES;
         for (int h = 0; h < HEADS; ++h) {
             for (int i = 0; i < whole; i += VEC_LANES) block<VEC_LANES>(a, h, i);

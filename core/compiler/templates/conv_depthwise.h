@@ -33,7 +33,7 @@ template <class S, class EPILOGUE, int PIXELS> struct conv_depthwise {
         }
     }
 
-    INLINE void run(const float* x, const float* w, const EPILOGUE& e) {
+    KERNEL void run(const float* x, const float* w, const EPILOGUE e) {
         constexpr int first = D::first_plain(), after = D::after_plain(first);
         for (int row = 0; row < S::OH; ++row) {
             border<0, first>(x, w, e, row);

@@ -75,7 +75,7 @@ template <class S, class EPILOGUE, int PIXELS, int NV_> struct conv_direct {
         }
     }
 
-    INLINE void run(const float* x, const float* w, const EPILOGUE& e) {
+    KERNEL void run(const float* x, const float* w, const EPILOGUE e) {
         constexpr int blocks = S::COR / NV_, rest = S::COR % NV_;
         for (int b = 0; b < blocks; ++b) channels<NV_>(x, w + (long)b * NV_ * VEC_LANES * S::KH * S::KW * S::CI, e, b * NV_ * VEC_LANES);
         if constexpr (rest > 0) channels<rest>(x, w + (long)blocks * NV_ * VEC_LANES * S::KH * S::KW * S::CI, e, blocks * NV_ * VEC_LANES);

@@ -38,7 +38,7 @@ template <class ACT, bool BIAS, int RESIDUAL, int PIXELS, int CI, int CO, int NB
         }
     }
 
-    INLINE void run(const conv_head& h) {
+    KERNEL void run(const conv_head h) {
         constexpr int whole = PIXELS / VEC_LANES * VEC_LANES;
         for (int p = 0; p < whole; p += VEC_LANES) pixels(h, p, VEC_LANES);
         if constexpr (PIXELS > whole) pixels(h, whole, PIXELS - whole);

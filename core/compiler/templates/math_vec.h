@@ -6,6 +6,8 @@
 #define VEC_AVX2 1
 #endif
 #define INLINE static inline __attribute__((always_inline))
+// Entered once per node and shared by nodes of the same sizes: less to compile, nothing to lose.
+#define KERNEL static __attribute__((noinline))
 #define EACH_LANE for (int l = 0; l < VEC_LANES; ++l)
 
 typedef float vec __attribute__((vector_size(4 * VEC_LANES)));

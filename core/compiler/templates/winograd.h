@@ -178,7 +178,7 @@ template <class S, class EPILOGUE, int KY, int KX, int Y, int X, int ROWS, int C
         for (int t = 0; t < TILES; ++t) output(m + t * MS, e, first + t);
     }
 
-    INLINE void run(const float* x, const float* u, char* scratch, const EPILOGUE& e) {
+    KERNEL void run(const float* x, const float* u, char* scratch, const EPILOGUE e) {
         float *v = (float*)scratch, *m = v + POINTS * GROUP * VS;
         constexpr int all = ROWS * COLUMNS, whole = all / GROUP * GROUP;
         for (int t = 0; t < whole; t += GROUP) group<GROUP>(x, u, v, m, e, t);
