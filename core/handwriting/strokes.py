@@ -51,7 +51,7 @@ class Stroke:
     @classmethod
     def of(cls, xy, t_s=None, pressure=None) -> "Stroke":
         """A stroke from points alone: times 0.01 s apart and pressure 0.5 where they are not known."""
-        xy = np.asarray(xy, float)
+        xy = _column("xy", xy)
         count = len(xy) if xy.ndim else 0
         return cls(xy, np.arange(count) * 0.01 if t_s is None else t_s, np.full(count, UNKNOWN_PRESSURE) if pressure is None else pressure)
 
