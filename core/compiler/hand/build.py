@@ -1,5 +1,6 @@
 """The hand-written and the naive baselines of a model, compiled: shared objects that the toolchain calls and times like generated ones."""
 
+import hashlib
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -68,13 +69,23 @@ def build(data: bytes, baseline: str, folder: Path, options: Sequence[str] = ())
     if name is None:
         raise EngineError("There is hand-written code for the six models of the set only, and this is none of them.")
     made, symbol = MODELS[name], f"{name}_{''.join(c if c.isalnum() else '_' for c in baseline)}"
-    folder.mkdir(parents=True, exist_ok=True)
-    source, library = folder / f"{symbol}.cpp", folder / f"{symbol}.so"
-    source.write_text(_source(symbol, name, chosen.sources[made.family]), "utf8")
-    weights = pack(name, chosen.packing, data)
-    (folder / f"{symbol}.bin").write_bytes(weights.tobytes())
-    seconds = _compile(source, library, (*chosen.options, *options))
-    return Built(library, (_program(symbol, name, made, weights),), (*chosen.options, *options), seconds)
+    weights, used = pack(name, chosen.packing, data), (*chosen.options, *options)
+    texts = {f"{symbol}.cpp": _source(symbol, name, chosen.sources[made.family]).encode(), f"{symbol}.bin": weights.tobytes()}
+    library, stamp = folder / f"{symbol}.so", folder / f"{symbol}.stamp"
+    wanted, seconds = _digest(texts, used), 0.0
+    if not library.is_file() or not stamp.is_file() or stamp.read_text("utf8") != wanted:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, content in texts.items():
+            (folder / file).write_bytes(content)
+        seconds = _compile(folder / f"{symbol}.cpp", library, used)
+        stamp.write_text(wanted, "utf8")
+    return Built(library, (_program(symbol, name, made, weights),), used, seconds)
+
+
+def _digest(texts: Mapping[str, bytes], options: Sequence[str]) -> str:
+    """Of everything the library comes from: a folder that is kept saves the compilation the next time."""
+    sources = [path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in (".cpp", ".h")]
+    return hashlib.sha256(b"\0".join([compiler().version.encode(), " ".join(options).encode(), *texts.values(), *sources])).hexdigest()
 
 
 def _source(symbol: str, name: str, file: str) -> str:

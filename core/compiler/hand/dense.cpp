@@ -11,7 +11,7 @@ HAND void dense(Pack& pack, const float* x, float* y) {
         sums[0][v] = load(bias + v * LANES);
         for (int s = 1; s < SETS; ++s) sums[s][v] = zero();
     }
-#pragma GCC unroll 64
+#pragma GCC unroll 128
     for (int k = 0; k < IN; ++k)
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v) sums[k % SETS][v] = fma(same(x[k]), load(w + (k * V + v) * LANES), sums[k % SETS][v]);
