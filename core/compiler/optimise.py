@@ -70,6 +70,7 @@ class Total:
     """A whole candidate: the sum of its operators' times, and its own time where it came to that."""
 
     candidate: str
+    rules: tuple[str, ...]
     nodes: int
     predicted_us: float | None
     measured_us: float | None
@@ -112,7 +113,7 @@ def choose(candidates: Sequence[Candidate], target: Target, cache: Cache | None 
     if effort != "rules" and not times:
         raise CompileError(f"No candidate runs correctly for {target.name}: {work.discarded[-1].reason}")
     best = _winner(finalists, times) if times else ranked[0]
-    totals = tuple(Total(c.name, c.nodes, _finite(work.predicted(offered[c.name])) if c.name in offered else None, times.get(c.name), c is best) for c in candidates)
+    totals = tuple(Total(c.name, c.rules, c.nodes, _finite(work.predicted(offered[c.name])) if c.name in offered else None, times.get(c.name), c is best) for c in candidates)
     return Choice(best, mappings[best.name], target, totals, work.rows(offered[best.name]), tuple(work.discarded))
 
 
