@@ -23,7 +23,7 @@ class Run:
 
 def versions() -> dict[str, str]:
     """Versions of what can change a result."""
-    found = {"vitrine": _version("vitrine") or "0.2.0", "python": platform.python_version()}
+    found = {"vitrine": _version("vitrine") or "0.3.0", "python": platform.python_version()}
     return found | {name: v for name in PACKAGES if (v := _version(name))}
 
 
