@@ -12,7 +12,7 @@ from app.figures.style import INK, figure
 
 HEAD, BODY, TAIL, ISOLATED, BRIDGE = range(5)
 PART_NAMES = ("head", "body", "tail", "isolated", "bridge")
-PART_ROLES = ("second", "reference", "third", "rest", "ours")
+PART_ROLES = ("second", "reference", "third", "muted", "ours")
 """Heads indigo, tails garnet, the rest of a letter as ink; what bridges two letters is new and therefore glass."""
 TERM_ROLES = {"connection": "reference", "smoothness": "ours", "displacement": "rest", "tail": "third", "head": "second"}
 BOTH_LINES = 2
@@ -87,7 +87,7 @@ def needed(text: str) -> list[str]:
 # ---- what the components draw
 
 def colours(mode: str) -> list[dict]:
-    """The parts of a letter by their number."""
+    """The parts of a letter by the number they have in the ink."""
     return [{"name": name, "colour": INK[mode][role]} for name, role in zip(PART_NAMES, PART_ROLES)]
 
 

@@ -1,8 +1,8 @@
 // Writes ink at the speed it was drawn, on one or two sheets with the same scale; a letter can be chosen and changed.
-// data: id, sheets [{title, label, strokes [{x, y, t, p, c, o}]}] (c: index into parts per point, o: letter per point or null), parts [{name, colour, dash}],
-// letters [{char, box, borrowed}], box [left, top, right, bottom], baselines [y], tallest (px per x-height at most), both (show both sheets), coloured, autoplay, editable, said.
+// data: id, sheets [{title, label, strokes [{x, y, t, p, c, o}], box [left, top, right, bottom], baselines [y]}] (c: index into parts per point, o: letter per point),
+// parts [{name, colour}], letters [{char, box, borrowed}] (on the first sheet), tallest (px per x-height at most), both (show both sheets), bare (no controls), coloured, autoplay, editable, said.
 // Units: x-height 1, y down, seconds. Sends "edit": {what: replace | insert | delete, at, char}.
-const MARGIN = 0.35, LEAST_GAP_S = 0.02, LONGEST_GAP_S = 0.35, SPEEDS = [1, 2, 4];
+const MARGIN = 0.35, LEAST_GAP_S = 0.02, LONGEST_GAP_S = 0.35, SPEEDS = [1, 2, 4], PATIENCE_S = 9;
 const NS = "http://www.w3.org/2000/svg";
 const make = (name, className, text, into) => {
   const node = document.createElement(name);
@@ -40,14 +40,14 @@ class Sheet {
     this.canvas = make("canvas", "", "", this.stage);
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", sheet.label);
-    this.strokes = sheet.strokes;
+    Object.assign(this, { strokes: sheet.strokes, box: sheet.box, baselines: sheet.baselines });
     this.pieces = pieces(sheet.strokes);
     this.seconds = this.pieces.length ? this.pieces[this.pieces.length - 1].at : 0;
   }
 
   fit(width) {
-    const [left, top, right, bottom] = this.data.box, ratio = window.devicePixelRatio || 1;
-    this.scale = Math.min(width / (right - left + 2 * MARGIN), this.data.tallest);
+    const [left, top, right, bottom] = this.box, ratio = window.devicePixelRatio || 1, widest = Math.max(...this.data.sheets.map(sheet => sheet.box[2] - sheet.box[0]));
+    this.scale = Math.min(width / (widest + 2 * MARGIN), this.data.tallest);
     this.left = left - MARGIN;
     this.top = top - MARGIN;
     this.width = Math.min(width, (right - left + 2 * MARGIN) * this.scale);
@@ -75,7 +75,7 @@ class Sheet {
     this.paint.clearRect(0, 0, this.wide, this.height);
     this.paint.strokeStyle = style.border;
     this.paint.lineWidth = 1;
-    for (const y of this.data.baselines) {
+    for (const y of this.baselines) {
       const [, at] = this.px(0, y);
       this.paint.beginPath();
       this.paint.moveTo(0, Math.round(at) + 0.5);
@@ -127,9 +127,9 @@ class Player {
     SPEEDS.forEach(speed => {
       const button = make("button", "", `${speed}×`, this.find(".speed"));
       button.type = "button";
-      button.onclick = () => { this.speed = speed; this.pressed(); if (this.timer) { this.pause(); this.play(); } };
+      button.onclick = () => { this.speed = speed; this.paced = true; this.pressed(); if (this.timer) { this.pause(); this.play(); } };
     });
-    ["Both", "Joined", "Letter by letter"].forEach((words, index) => {
+    ["Both", "Joined", "Not joined"].forEach((words, index) => {
       const button = make("button", "", words, this.find(".sides"));
       button.type = "button";
       button.onclick = () => { this.side = index; this.pressed(); this.layout(); };
@@ -151,6 +151,8 @@ class Player {
     this.seconds = Math.max(...this.sheets.map(sheet => sheet.seconds), 0.01);
     this.find(".sides").hidden = data.sheets.length < 2;
     this.find(".said").textContent = data.said;
+    this.find(".controls").hidden = this.find(".said").hidden = Boolean(data.bare);
+    if (!this.paced) this.speed = SPEEDS.find(speed => this.seconds / speed <= PATIENCE_S) || SPEEDS[SPEEDS.length - 1];
     this.legend();
     this.pressed();
     this.places();
@@ -176,13 +178,13 @@ class Player {
     [...this.find(".speed").children].forEach((button, index) => button.setAttribute("aria-pressed", SPEEDS[index] === this.speed));
     [...this.find(".sides").children].forEach((button, index) => button.setAttribute("aria-pressed", index === this.side));
     this.find(".colour").setAttribute("aria-pressed", this.coloured);
-    this.find(".key").hidden = !this.coloured;
+    this.find(".key").hidden = !this.coloured || Boolean(this.data.bare);
   }
 
   legend() {
-    const key = this.find(".key");
+    const key = this.find(".key"), there = new Set(this.sheets.flatMap(sheet => sheet.pieces.map(piece => piece.part)));
     key.replaceChildren();
-    this.data.parts.forEach(part => {
+    this.data.parts.filter((_, index) => there.has(index)).forEach(part => {
       const item = make("span", "", "", key), svg = item.appendChild(document.createElementNS(NS, "svg")), line = svg.appendChild(document.createElementNS(NS, "path"));
       svg.setAttribute("viewBox", "0 0 16 8");
       svg.setAttribute("aria-hidden", "true");

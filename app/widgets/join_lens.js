@@ -1,6 +1,7 @@
 // One join under a lens: the three weights are dragged, every join of the line is solved again here (join_solve.js stands before this file), and the three terms of the
 // objective are drawn where they sit along the stroke.
-// data: id, joined [{x, y, t, p, o}], joins [{left, right, kind, reason, tail, head, tail_was, head_was, stroke, at}] (merges and bridges only), letters [{char, box}],
+// data: id, joined [{x, y, t, p, o}], joins [{left, right, kind, reason, gap, tail, head, tail_was, head_was, back, lead, stroke, at}] (merges and bridges; the first
+// `back` points of a tail and the last `lead` of a head are no part of the solve), letters [{char, box}],
 // box, baselines, weights, exact, cap, colours {connection, smoothness, displacement, tail, head}, at (join on show). Lengths in x-heights.
 // Sends "weights": {connection, smoothness, displacement, exact}.
 const SCALES = { connection: [-1, 6], smoothness: [-2, 3.5], displacement: [-4, 2] };
@@ -62,6 +63,7 @@ class Lens {
     if (this.data && this.data.id === data.id) return;
     this.at = this.data && this.data.joins.length === data.joins.length ? this.at : data.at;
     this.data = data;
+    this.ends = data.joins.map(join => ({ tail: join.tail_was.slice(join.back), head: join.head_was.slice(0, join.head_was.length - join.lead) }));
     this.weights = { ...data.weights };
     this.exact = data.exact;
     for (const [name, [bar]] of Object.entries(this.bars)) bar.style.background = data.colours[name];
@@ -102,7 +104,7 @@ class Lens {
   // All joins of the line, then the picture; the time from the slider's event to the picture is what the page shows.
   solve() {
     const begun = performance.now();
-    this.found = this.data.joins.map(join => joinLetters(join.tail_was, join.head_was, this.weights, this.exact, this.data.cap));
+    this.found = this.ends.map(({ tail, head }) => joinLetters(tail, head, this.weights, this.exact, this.data.cap));
     this.solved = performance.now() - begun;
     NAMES.forEach(name => {
       this.sliders[name].input.value = Math.log10(this.weights[name]);
@@ -158,10 +160,10 @@ class Lens {
       const made = [[]];
       let at = 0;
       for (const [join, now] of own) {
-        const from = join.at - join.tail.length + 1, shared = join.gap === 0 ? 1 : 0;
-        made[made.length - 1].push(...points.slice(at, Math.max(from, at)), ...now.tail.slice(Math.max(at - from, 0)));
+        const from = join.at - join.tail.length + 1, shared = join.gap === 0 ? 1 : 0, tail = [...join.tail_was.slice(0, join.back), ...now.tail];
+        made[made.length - 1].push(...points.slice(at, Math.max(from, at)), ...tail.slice(Math.max(at - from, 0)));
         if (now.gap > 0.02) made.push([]);
-        made[made.length - 1].push(...now.head);
+        made[made.length - 1].push(...now.head, ...join.head_was.slice(join.head_was.length - join.lead));
         at = join.at + 1 - shared + join.head.length;
       }
       made[made.length - 1].push(...points.slice(at));
@@ -187,16 +189,17 @@ class Lens {
     this.drawn.forEach(points => this.path(paint, points, place));
     this.marks.forEach((spot, index) => {
       const [x, y] = place(this.found[index].head[0]);
-      Object.assign(spot.style, { left: `${x}px`, top: `${y}px` });
+      const size = `${Math.min(Math.max(0.62 * scale, 12), 26)}px`;
+      Object.assign(spot.style, { left: `${x}px`, top: `${y}px`, width: size, height: size });
       spot.classList.toggle("now", index === this.at);
       spot.tabIndex = index === this.at ? 0 : -1;
     });
   }
 
   close() {
-    const now = this.found[this.at], join = this.data.joins[this.at], { canvas, paint, width, height } = this.canvas(".close");
+    const now = this.found[this.at], was = this.ends[this.at], { canvas, paint, width, height } = this.canvas(".close");
     if (!width || !height) return;
-    const near = [...join.tail_was, ...join.head_was, ...join.tail, ...join.head], xs = near.map(p => p[0]), ys = near.map(p => p[1]);
+    const near = [...was.tail, ...was.head, ...this.data.joins[this.at].tail, ...this.data.joins[this.at].head], xs = near.map(p => p[0]), ys = near.map(p => p[1]);
     const [left, right, top, bottom] = [Math.min(...xs) - 0.3, Math.max(...xs) + 0.3, Math.min(...ys) - 0.3, Math.max(...ys) + 0.3];
     const scale = Math.min(width / (right - left), height / (bottom - top)), place = ([x, y]) => [width / 2 + (x - (left + right) / 2) * scale, height / 2 + (y - (top + bottom) / 2) * scale];
     canvas.setAttribute("aria-label", `The join ${this.named(this.at)} enlarged: gap ${now.gap.toFixed(3)}, largest shift ${now.moved.toFixed(2)} x-heights`);
@@ -204,24 +207,24 @@ class Lens {
     Object.assign(paint, { strokeStyle: this.colours.ink, lineWidth: Math.max(3, scale * 0.05) });
     this.drawn.forEach(points => this.path(paint, points, place));
     paint.globalAlpha = 1;
-    this.ghost(paint, join, place);
-    this.energies(paint, now, join, place, scale);
+    this.ghost(paint, was, place);
+    this.energies(paint, now, was, place);
     this.bent(paint, now, place);
   }
 
   // The letters as they were drawn: dashed.
-  ghost(paint, join, place) {
+  ghost(paint, was, place) {
     paint.setLineDash([3, 5]);
     Object.assign(paint, { strokeStyle: this.colours.gray, lineWidth: 2 });
-    this.path(paint, join.tail_was, place);
-    this.path(paint, join.head_was, place);
+    this.path(paint, was.tail, place);
+    this.path(paint, was.head, place);
     paint.setLineDash([]);
   }
 
   // Where the objective sits: a band along every link, a disc at every point, a ring round the gap. Areas grow with the energy, on one scale for all three.
-  energies(paint, now, join, place, scale) {
+  energies(paint, now, drawn, place) {
     const most = Math.max(...now.smoothness, ...now.displacement, now.connection, 1e-4), size = value => Math.sqrt(value / most);
-    const rows = [now.tail, now.head], was = [join.tail_was, join.head_was];
+    const rows = [now.tail, now.head], was = [drawn.tail, drawn.head];
     let link = 0, point = 0;
     rows.forEach((points, side) => points.forEach((at, i) => {
       const [x, y] = place(at), [u, v] = place(was[side][i]);

@@ -134,16 +134,19 @@ def weights_for_all(row: Exhibit, found: dict) -> None:
 def own_letters(row: Exhibit, view: desk.View) -> None:
     """The pad, the text in the letters so far, and what becomes of them."""
     state, text = state_of(row), figures.story(view)["text"]
-    state["whole"] = st.toggle("The whole alphabet, not only the letters of your text", value=state["whole"], key=f"pad-whole:{row.slug}")
     chars = list(dict.fromkeys([*figures.needed(text), *(ALPHABET if state["whole"] else "")]))
-    data = {"chars": chars, "letters": state["letters"], "turn": state["turn"], "done_word": "Write my text with these letters"}
+    data = {"chars": chars, "letters": state["letters"], "turn": state["turn"], "done_word": "Write my text"}
     ink_pad(data, f"pad:{row.slug}", lambda found: _take(row, found))
     if state["refused"]:
         st.error(plain(state["refused"]), icon=":material/error:")
     if state["letters"]:
         _so_far(row, text)
     else:
-        small("Missing letters are borrowed from the nearest hand and shown in grey, so one letter is enough to begin. Write on the lines: the x-height and the baseline size your hand.")
+        small("One letter is enough to begin: missing ones are borrowed from the nearest hand and shown in grey. Write on the lines; they tell the size of your hand.")
+    whole = st.toggle("The whole alphabet, not only the letters of your text", value=state["whole"], key=f"pad-whole:{row.slug}")
+    if whole != state["whole"]:
+        state["whole"] = whole
+        st.rerun(scope="fragment")
     if state.pop("leave", False):
         st.rerun()                                        # from the fragment to the whole page: there is a new result
 
@@ -153,7 +156,7 @@ def _so_far(row: Exhibit, text: str) -> None:
     state = state_of(row)
     try:
         story = preview(own_hand(state), text)
-        ink_player(figures.ink_data(story, f"own:{len(state['letters'])}:{state['turn']}:{state['kind']}:{text}", mode()) | {"editable": False, "both": False},
+        ink_player(figures.ink_data(story, f"own:{len(state['letters'])}:{state['turn']}:{state['kind']}:{text}", mode()) | {"editable": False, "both": False, "bare": True, "autoplay": False},
                    f"own-player:{row.slug}")
     except VitrineError as error:
         st.error(plain(str(error)), icon=":material/error:")
@@ -161,7 +164,7 @@ def _so_far(row: Exhibit, text: str) -> None:
     state["consent"] = st.checkbox("Keep my letters with what they write", value=state["consent"], key=f"pad-consent:{row.slug}",
                                    help="Off: your letters live in this tab and are gone with it. On: they are saved with the run, like any input, until you delete it or leave.")
     with st.container(horizontal=True, gap="small"):
-        act("Write my text with these letters", icon=":material/edit:", on_click=use, args=(row,), key="use-own")
+        act("Use these letters", icon=":material/edit:", on_click=use, args=(row,), key="use-own")
         download("Take my letters home", OWN, hands.to_json(own_hand(state)), f"own:{row.slug}", ":material/download:")
         st.button("Forget my letters", icon=":material/delete:", on_click=forget, args=(row,), key="forget-own")
 

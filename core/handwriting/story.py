@@ -67,10 +67,11 @@ def _letter(letter: WrittenLetter) -> dict:
 
 
 def _join(join) -> dict:
-    """A join with full precision: the page solves it again from these points."""
+    """A join with full precision: the page solves it again from these points. The first `back` points of the tail and the last `lead` of the head are no part of the solve
+    (ways over lines drawn already)."""
     bent = {name: getattr(join, name)[:, :2].tolist() for name in ("tail", "head", "tail_was", "head_was")}
     return {"left": join.left, "right": join.right, "kind": join.kind, "reason": join.reason, "gap": float(join.gap), "moved": float(join.moved), "turn_deg": _round(join.turn_deg),
-            "added": len(join.tail) - join.own_tail + len(join.head) - join.own_head, "stroke": join.stroke, "at": join.at, **bent}
+            "back": join.back, "lead": join.lead, "stroke": join.stroke, "at": join.at, **bent}
 
 
 def _alphabet(hand: Hand) -> list[dict]:
