@@ -183,7 +183,7 @@ def compare(kind: str, reference: str, ours: Sequence[np.ndarray], theirs: Seque
         if odd.any():
             place = tuple(map(int, np.argwhere(odd)[0]))
             return Check(kind, reference, float("inf"), float("inf"), f"On {kind} inputs the value at {place} is {a[place]:g}, and {reference} gives {b[place]:g}.")
-        apart = np.abs(a - b)[both]
+        apart = np.abs(a[both] - b[both])
         if apart.size:
             worst = max(worst, float(apart.max()))
             relative = max(relative, float(apart.max() / max(np.abs(b[both]).max(), 1e-30)))

@@ -66,8 +66,8 @@ template <class V> INLINE V map_tanh(V x) {
 
 // erfc t for t >= 0: e^(-t^2) u Q(u), u = 1 / (1 + t / 2). 4e-7 below 1, 1e-5 at 9 (the square in the exponent is rounded)
 template <class V> INLINE V map_erfc(V t) {
-    static constexpr float c[10] = {0.282088041305542f,  0.28228726983070374f, 0.24450960755348206f, 0.19182631373405457f, 0.021152039989829063f,
-                                    0.1501186639070511f, -0.27486130595207214f, 0.07142796367406845f, 0.05942576751112938f, -0.027993129566311836f};
+    static constexpr float c[11] = {0.2820914685726166f,     0.2821817696094513f,   0.2459028661251068f,   0.18139871954917908f, 0.07016070932149887f,  -0.0012284982949495316f,
+                                    0.036746375262737274f, -0.35187429189682007f, 0.4234011471271515f, -0.20731087028980255f, 0.038530588150024414f};
     V u = 1.0f / vec_fma(t, splat<V>(0.5f), splat<V>(1.0f));
     return map_exp(-(t * t)) * (u * map_polynomial(u, c));
 }
@@ -81,7 +81,7 @@ template <class V> INLINE V map_erf(V x) {
 
 // x Phi(x): above zero x - x erfc / 2, below it x erfc / 2, so that nothing cancels far out
 template <class V> INLINE V map_gelu(V x) {
-    V tail = 0.5f * map_erfc(vec_min(vec_abs(x), splat<V>(14.0f)) * 0.70710678118654752f);
+    V tail = 0.5f * map_erfc(vec_abs(x) * 0.70710678118654752f);
     return x * (x > 0.0f ? 1.0f - tail : tail);
 }
 template <class V> INLINE V map_gelu_tanh(V x) { return x * map_sigmoid(1.5957691216057308f * vec_fma(x * x * x, splat<V>(0.044715f), x)); }

@@ -16,7 +16,7 @@ from core.compiler.passes import canonicalise
 from core.errors import EngineError, VitrineError
 
 PASSED, REFUSED, WRONG = "passed", "refused", "wrong"
-PER_UNIT = 40
+PER_UNIT = 120
 
 
 @dataclass(frozen=True)
