@@ -61,7 +61,8 @@ def finding(view) -> str:
     before, after = first.value("noisy", "si_sdr"), first.value("ours", "si_sdr")
     cost = f"in {rtf:.2f} s a second" if rtf >= 0.095 else f"in {1000 * rtf:.0f} ms a second"
     if before is not None and after is not None:
-        return f"{after - before:+.1f} dB SI-SDR, {cost} of sound".replace("-", "\u2212")
+        change = f"{after - before:+.1f}".replace("-", "\u2212")
+        return f"{change} dB SI-SDR, {cost} of sound"
     before, after = first.value("noisy", "ovrl"), first.value("ours", "ovrl")
     return f"DNSMOS {before:.2f} became {after:.2f}, {cost} of sound" if before is not None and after is not None else f"Restored {cost} of sound"
 
@@ -180,7 +181,7 @@ def comparison(a, b, mode: str, px: int) -> tuple:
     for key, (name, unit, digits) in MEASURES.items():
         first, second = one.value("ours", key), two.value("ours", key)
         if first is not None and second is not None and len(between) < 3:
-            between.append((f"{name}, right − left", f"{second - first:+.{digits}f}{unit}".replace("-", "\u2212")))
+            between.append((f"{name}, right \u2212 left", f"{second - first:+.{digits}f}{unit}".replace("-", "\u2212")))
     between.append(("cost, right ÷ left", f"{two.take('ours')['rtf'] / max(one.take('ours')['rtf'], 1e-9):.2f}×"))
     return measures_figure(one, mode, px), measures_figure(two, mode, px), between
 

@@ -1,0 +1,70 @@
+"""The speech exhibit's figures: what they show follows from the run's own takes and measures."""
+
+import base64
+import io
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.figures import speech as figures
+from core.io.sounds import to_wav
+from core.speech.pictures import as_png, spectrogram
+
+WAVE = (0.1 * np.sin(np.arange(24_000) * 0.05)).astype(np.float32)
+
+
+def take(key: str, name: str, rtf: float | None = None, **measures) -> dict:
+    return dict(key=key, name=name, rtf=rtf, measures=measures, sound=f"memo/{key}.flac", picture=f"memo/{key}.png")
+
+
+def view(takes: list[dict] | None = None) -> SimpleNamespace:
+    """A saved run over one recording."""
+    takes = takes or [take("noisy", "As it was", si_sdr=2.0, ovrl=1.9, lsd_high=14.0), take("ours", "Restored", 0.05, si_sdr=11.5, ovrl=2.7, lsd_high=6.0),
+                      take("rnnoise", "RNNoise", 0.06, si_sdr=9.0, ovrl=2.9, lsd_high=9.0), take("clean", "Clean", ovrl=3.2)]
+    told = dict(name="memo.wav", takes=takes, excerpt_s=[0.0, 0.5], words="0.5 s.", steps=[], steps_words="", method="")
+    trace = {"trace.json": json.dumps({"clips": {"memo": told}}).encode()}
+    for t in takes:
+        trace |= {t["sound"]: to_wav(WAVE[None], 48_000, "PCM_16", "FLAC"), t["picture"]: as_png(spectrogram(WAVE, 48_000, 60))}
+    return SimpleNamespace(id="a", trace=trace, files={}, record={"created": "now", "seconds": {"restore": 1.0}})
+
+
+def test_the_finding_is_the_change_with_its_cost():
+    assert figures.finding(view()) == "+9.5 dB SI-SDR, in 50 ms a second of sound"
+    guessed = view([take("noisy", "As it was", ovrl=1.9), take("ours", "Restored", 0.2, ovrl=2.7)])
+    assert figures.finding(guessed) == "DNSMOS 1.90 became 2.70, in 0.20 s a second of sound"
+
+
+def test_the_player_gets_every_take_as_sound_and_coloured_picture():
+    story = figures.player_story(view(), "memo")
+    assert [t["key"] for t in story["tracks"]] == ["noisy", "ours", "rnnoise", "clean"] and story["seconds"] == 0.5
+    assert story["tracks"][1]["words"] == "11.5 dB" and "SI-SDR 2.0 to 11.5 dB" in story["alt"]
+    for track in story["tracks"]:
+        assert base64.b64decode(track["sound"].split(",")[1])[:4] == b"fLaC"
+        image = Image.open(io.BytesIO(base64.b64decode(track["picture"].split(",")[1]))).convert("RGB")
+        assert np.ptp(np.asarray(image).reshape(-1, 3), axis=0).min() > 20
+
+
+def test_each_line_runs_from_the_worst_to_the_best_take():
+    this = figures.clip(view(), "memo")
+    fig, alt = figures.measures_figure(this, "light", 16)
+    ours = [t for t in fig.data if "Restored" in t.hovertemplate]
+    assert [t.x[0] for t in ours] == pytest.approx([1.0, (2.7 - 1.9) / (3.2 - 1.9), 0.0])
+    assert any("lower is better" in text for text in fig.layout.yaxis.ticktext) and "DNSMOS overall 1.90 to 2.70" in alt
+    assert figures.measures_table(this)[2]["SI-SDR"] == 9.0
+
+
+def test_cost_is_drawn_for_what_was_recorded():
+    rows = [dict(name="m, 1 step", family="ours m", rtf=0.05, ovrl=2.7), dict(name="m, 4 steps", family="ours m", rtf=0.12, ovrl=2.72), dict(name="RNNoise", family="RNNoise", rtf=0.06, ovrl=2.9),
+            dict(name="noisy", family="noisy", rtf=None, ovrl=1.9)]
+    fig, alt = figures.cost_figure(rows, "ovrl", "dark", 20)
+    assert {tuple(t.x) for t in fig.data} == {(0.05, 0.12), (0.06,)} and fig.layout.xaxis.type == "log" and "RNNoise 2.90 at 0.060 s" in alt
+
+
+def test_compare_and_report_hold_the_numbers():
+    other = view([take("noisy", "As it was", si_sdr=2.0), take("ours", "Restored", 0.1, si_sdr=10.0)])
+    _, _, between = figures.comparison(view(), other, "light", 16)
+    assert between == [("SI-SDR, right \u2212 left", "\u22121.5 dB"), ("cost, right ÷ left", "2.00×")]
+    assert "11.5" in figures.report(view()) and figures.report(view()).count("<img") == 2
