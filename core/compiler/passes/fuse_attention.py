@@ -34,11 +34,12 @@ def _fused(found: Found, graph: Graph, rewrite: Rewrite, widened: dict[str, Node
     end, moves = _way_back(found, graph)
     batch, heads, tokens, _ = found.q.index.shape
     width = heads * found.v.index.shape[3]
-    shape = (*graph.shape(found.q.base)[:-1], width)
+    names, before = _in_rows(found, names, rewrite)
+    shape = (*rewrite.shape(names[0])[:-1], width)
     origins = tuple(dict.fromkeys((*found.origins, *(o for n in moves for o in n.origins))))
     direct = end is not None and graph.shape(end) == shape
     result = end if direct else rewrite.value(f"{found.product.outputs[0]}.merged", shape)
-    nodes = [Node("Attention", (*names, *mask), (result,), {**attributes, "head_layout": kind}, origins)]
+    nodes = [*before, Node("Attention", (*names, *mask), (result,), {**attributes, "head_layout": kind}, origins)]
     if direct:
         return end, tuple(nodes)
     if end is not None:
@@ -48,6 +49,16 @@ def _fused(found: Found, graph: Graph, rewrite: Rewrite, widened: dict[str, Node
     turned = last if len(graph.shape(last)) == 4 else rewrite.value(f"{result}.turned", (batch, heads, tokens, width // heads))
     nodes += [Node("Reshape", (result,), (split,), {}, ()), Node("Transpose", (split,), (turned,), {"perm": (0, 2, 1, 3)}, ())]
     return last, tuple(nodes if turned == last else [*nodes, Node("Reshape", (turned,), (last,), {}, ())])
+
+
+def _in_rows(found: Found, names: tuple[str, ...], rewrite: Rewrite) -> tuple[tuple[str, ...], list[Node]]:
+    """The sources as [batch, tokens, features], and the Reshapes for it; their rows are in that order, but tokens may not be their last axis but one ([tokens, 1, features])."""
+    batch, tokens = found.q.index.shape[0], [t.index.shape[2] for t in (found.q, found.k, found.v)]
+    leads = {rewrite.shape(name)[:-2] for name in names}
+    if len(leads) == 1 and all(rewrite.shape(name)[-2] == count for name, count in zip(names, tokens)):
+        return names, []
+    made = [rewrite.value(f"{name}.rows", (batch, count, rewrite.shape(name)[-1])) for name, count in zip(names, tokens)]
+    return tuple(made), [Node("Reshape", (name,), (row,), {}, ()) for name, row in zip(names, made)]
 
 
 def _packed(found: Found, graph: Graph, rewrite: Rewrite, widened: dict[str, Node]):
@@ -92,8 +103,7 @@ def _merged(found: Found, graph: Graph):
         columns = traced.columns(graph)
         if columns is None or not np.array_equal(columns.reshape(-1), np.arange(graph.shape(traced.base)[-1])):
             return None
-    leads = {graph.shape(t.base)[:-2] for t in (found.q, found.k, found.v)}
-    return ("merged", (found.q.base, found.k.base, found.v.base)) if len(leads) == 1 else None
+    return "merged", (found.q.base, found.k.base, found.v.base)
 
 
 def _on_heads(found: Found, rewrite: Rewrite, mask: tuple[str, ...], attributes) -> tuple[str, tuple[Node, ...]]:

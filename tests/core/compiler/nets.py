@@ -115,3 +115,19 @@ def odds_and_ends():
 
 
 ALL["odds_and_ends"] = odds_and_ends
+
+
+def tokens_first():
+    """Attention as torch's MultiheadAttention has it: [tokens, 1, features], q, k and v picked by Gather, scores scaled on both sides."""
+    c = {"wqkv": weights((6, 18), 5), "bqkv": weights((18,), 6), "s": np.array([5, 1, 3, 6]), "h": np.array([5, 3, 2]), "f": np.array([1, 3, 5, 2]), "back": np.array([5, 6]),
+         "zero": np.array(0), "one": np.array(1), "two": np.array(2), "root": np.float32(0.8), "wo": weights((6, 6), 7), "last": np.array([5, 1, 6])}
+    nodes = [node("Transpose", "x", "t", perm=[1, 0, 2]), node("MatMul", "t wqkv", "m"), node("Add", "m bqkv", "a"), node("Reshape", "a s", "r"), node("Transpose", "r", "p", perm=[2, 0, 1, 3])]
+    for name, place in (("q", "zero"), ("k", "one"), ("v", "two")):
+        nodes += [node("Gather", f"p {place}", f"{name}0", axis=0), node("Reshape", f"{name}0 h", f"{name}1"), node("Transpose", f"{name}1", f"{name}2", perm=[1, 0, 2]), node("Reshape", f"{name}2 f", f"{name}3")]
+    nodes += [node("Mul", "q3 root", "q"), node("Transpose", "k3", "k4", perm=[0, 1, 3, 2]), node("Mul", "k4 root", "k"), node("MatMul", "q k", "s0"), node("Softmax", "s0", "s1"),
+              node("MatMul", "s1 v3", "o"), node("Transpose", "o", "o1", perm=[2, 0, 1, 3]), node("Reshape", "o1 back", "o2"), node("MatMul", "o2 wo", "o3"), node("Reshape", "o3 last", "o4"),
+              node("Transpose", "o4", "o5", perm=[1, 0, 2]), node("Add", "x o5", "y")]
+    return model(nodes, {"x": (1, 5, 6)}, ["y"], c)
+
+
+ALL["tokens_first"] = tokens_first
