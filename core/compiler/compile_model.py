@@ -165,7 +165,7 @@ class _Work:
         """One choice, written and verified; where it turns out wrong, which candidate and why."""
         effort = self.config.effort if runs else "rules"
         with self.stage("measure", 0.05, "Measuring kernels"):
-            choice = optimise.choose(offered, target, self.cache, effort, self.part(0.05, 0.7))
+            choice = optimise.choose(offered, target, self.cache, effort, self.part(0.05, 0.7), canonical)
             choice = replace(choice, discarded=(*wrong, *choice.discarded))
         with self.stage("write", 0.7, "Writing the program"):
             program = self._emit(choice)

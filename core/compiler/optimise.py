@@ -16,7 +16,7 @@ import numpy as np
 
 from core.compiler.candidates import Candidate
 from core.compiler.emit import EmitOptions, Program, emit
-from core.compiler.graph import CompileError, Graph
+from core.compiler.graph import ROWS, CompileError, Graph
 from core.compiler.graph_text import digest
 from core.compiler.interpret import interpret
 from core.compiler.lower.registry import variants
@@ -40,6 +40,7 @@ GUESS_MULTIPLIES_PER_US, GUESS_BYTES_PER_US = 30e3, 20e3
 BATCH = 8
 BLOCKS, FINAL_BLOCKS, SINGLES = 24, 60, 16
 TOLERANCE, TIE = 2e-5, 0.015
+CHECK_SECONDS = 10.0
 FORMAT = 1
 
 
@@ -93,16 +94,18 @@ class Choice:
         return self.candidate.graph
 
 
-def choose(candidates: Sequence[Candidate], target: Target, cache: Cache | None = None, effort: str = "normal", progress: Progress = silent) -> Choice:
+def choose(candidates: Sequence[Candidate], target: Target, cache: Cache | None = None, effort: str = "normal", progress: Progress = silent,
+           definition: Graph | None = None) -> Choice:
     """The candidate and the variants that run fastest here.
 
     candidates  as core.compiler.candidates gives them
+    definition  the canonical graph they were made of: candidates that compute something else are discarded
     cache       measurements of earlier runs; None keeps none
     effort      rules | quick | normal | thorough: how many variants of an operator and how many whole candidates are timed
     Raises CompileError when no candidate can be compiled (with the reason of the most fused one), EngineError without a compiler, Cancelled out of progress.
     """
     work = _Work(target, cache, effort, progress)
-    offered = work.offers(candidates)
+    offered = work.offers(work.right(candidates, definition) if definition is not None else candidates)
     first = {key for name in list(offered)[:FULL] for key in offered[name]}
     keys = dict.fromkeys(k for keys in offered.values() for k in keys if k)
     work.time_operators([(work.singles[key], VARIANTS[effort] if key in first else min(VARIANTS[effort], 2)) for key in keys])
@@ -152,6 +155,19 @@ class _Work:
 
     # ---- what there is to measure
 
+    def right(self, candidates: Sequence[Candidate], definition: Graph) -> list[Candidate]:
+        """The candidates that compute what the definition does; where that takes long, the rest is only compared once it is compiled and verified."""
+        inputs, end = samples(definition), time.monotonic() + CHECK_SECONDS
+        wanted = [interpret(definition, inputs, np.float64)[name] for name in definition.outputs]
+        kept = []
+        for candidate in candidates:
+            error = _apart(interpret(candidate.graph, inputs, np.float64), candidate.graph.outputs, wanted) if time.monotonic() < end else 0.0
+            if error <= TOLERANCE:
+                kept.append(candidate)
+            else:
+                self.discarded.append(Discarded(f"candidate {candidate.name}", "", f"Its rules change the result by {error:.1e} of the largest value."))
+        return kept
+
     def offers(self, candidates: Sequence[Candidate]) -> dict[str, list[str]]:
         """candidate -> the key of every node ("" where nothing is computed); candidates with a node that has no kernel are discarded."""
         made = {}
@@ -161,7 +177,7 @@ class _Work:
             except CompileError as error:
                 self.discarded.append(Discarded(f"candidate {candidate.name}", "", str(error)))
         if not made:
-            raise CompileError(self.discarded[0].reason)
+            raise CompileError(self.discarded[-1].reason)
         return made
 
     def _offer(self, graph: Graph, node) -> str:
@@ -370,10 +386,16 @@ def _stored(graph: Graph) -> list[np.ndarray]:
 
 
 def _error(graph: Graph, outputs: Sequence[np.ndarray]) -> float:
-    """The largest difference from the definition in double precision, relative to the largest value; inf where one is not finite and the other is."""
-    wanted, worst = interpret(graph, samples(graph), np.float64), 0.0
-    for name, array in zip(graph.outputs, outputs):
-        found, exact = logical(array, graph.tensors[name]).astype(np.float64), np.asarray(wanted[name], np.float64)
+    """The largest difference from the definition in double precision."""
+    wanted = interpret(graph, samples(graph), np.float64)
+    return _apart({name: logical(array, graph.tensors[name]) for name, array in zip(graph.outputs, outputs)}, graph.outputs, [wanted[name] for name in graph.outputs])
+
+
+def _apart(values: Mapping[str, np.ndarray], names: Sequence[str], wanted: Sequence[np.ndarray]) -> float:
+    """The largest difference over all results, relative to the largest value; inf where one side is finite and the other is not."""
+    worst = 0.0
+    for name, exact in zip(names, wanted, strict=True):
+        found, exact = np.asarray(values[name], np.float64), np.asarray(exact, np.float64)
         finite = np.isfinite(exact)
         if not np.array_equal(finite, np.isfinite(found)):
             return np.inf
@@ -383,9 +405,13 @@ def _error(graph: Graph, outputs: Sequence[np.ndarray]) -> float:
 
 
 def _shapes(graph: Graph) -> str:
-    """Sizes of what an operator reads and writes, for people: 1x14x24, 24x64 -> 1x14x64."""
+    """Sizes of what an operator reads and writes, for people: 1x14x24, 24x64 -> 1x14x64; a layout is named where it is not rows."""
     node = graph.nodes[0]
-    sides = ([_times(graph.shape(n)) for n in names if n] for names in (node.inputs, node.outputs))
+
+    def about(name: str) -> str:
+        layout = graph.tensors[name].layout if name in graph.tensors else ROWS
+        return _times(graph.shape(name)) + ("" if layout == ROWS else f" {layout.replace('_', ' ')}")
+    sides = ([about(n) for n in names if n] for names in (node.inputs, node.outputs))
     return " -> ".join(", ".join(side) for side in sides)
 
 

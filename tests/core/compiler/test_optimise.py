@@ -110,6 +110,13 @@ def test_a_candidate_without_a_kernel_is_listed_and_when_all_are_the_reason_is_r
         choose(mlp()[:1], SCALAR, None, "rules")
 
 
+def test_a_candidate_whose_rules_change_the_result_is_discarded_before_anything_is_measured():
+    good, other = mlp()
+    halved = replace(other.graph, constants={n: (a * np.float32(0.5) if n.startswith("w2") else a) for n, a in other.graph.constants.items()})
+    choice = choose((Candidate("bad", (), halved), good), SCALAR, None, "rules", definition=other.graph)
+    assert choice.candidate is good and choice.discarded[0].what == "candidate bad" and "change the result by" in choice.discarded[0].reason
+
+
 def test_a_wish_to_stop_ends_it():
     def stop(share, message):
         raise Cancelled("stop")
