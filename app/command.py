@@ -42,8 +42,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     # `--set ocr=none picture.png`: a word without "=" is no setting but the next input.
     given.inputs += [word for word in pairs if "=" not in word]
     given.settings = dict(word.split("=", 1) for word in pairs if "=" in word)
-    if named := given.settings.pop(exhibit(given.slug).file_setting, None):
-        given.inputs.append(named)
     if not given.inputs and not exhibit(given.slug).optional_input:
         parser.error(f"{given.slug} needs at least one input file")
     return given

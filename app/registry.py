@@ -59,7 +59,6 @@ class Exhibit:
     figures   a module with `finding(view)`, `comparison(a, b, mode, px)` and `report(view)`: pure functions of a saved run
     on_page   settings every run from the page has (what the page shows beyond the files)
     optional_input  True where the settings alone make a run: no file is then a valid input
-    file_setting    the command line's word for a file given as a setting (`--set letters=FILE`): there it is one more input; nowhere else does a setting name a file
     blocks    a module of app.gradio_blocks with `build(exhibit)`: the exhibit's own widget
     widget    what the button that opens it says, with its icon; None where a page opens it otherwise
     records   True where a visitor may bring what the microphone hears
@@ -88,7 +87,6 @@ class Exhibit:
     widget: tuple[str, str] | None = None
     records: bool = False
     optional_input: bool = False
-    file_setting: str | None = None
 
     def module(self) -> ModuleType:
         """The core module, imported when first needed (it may bring cv2, onnxruntime, torch)."""
@@ -176,7 +174,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
             paper_text="about 1 %", paper=1.0, bench_key="headline.crr_drop_points", form="{:.1f} points", scale=5,
             unit="of characters no longer read once the letters are joined, to 5",
             differs="Paper: character recognition by several engines, its own data. Here: two OCR engines for print on the shipped hands, joined against unjoined."),
-        figures="app.figures.handwriting", on_page={"variants": 6}, main_button="Write it", input_word="hand", optional_input=True, file_setting="letters",
+        figures="app.figures.handwriting", on_page={"variants": 6}, main_button="Write it", input_word="hand", optional_input=True,
     ),
 )
 

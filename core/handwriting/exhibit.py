@@ -31,6 +31,7 @@ class Config:
 
     text: str = option("letters join hands", "Text", shown=False, help=f"What is written, up to {LONGEST_TEXT} characters; a new line where the text has one.")
     hand: str = option("school", "Hand", choices=HANDS, shown=False, help="One of the hands that come with the studio; letters that are brought go before it.")
+    letters: str = option("", "Letters", shown=False, file=True, help="A file of somebody's letters, a hand or ink; the same as bringing it as the input.")
     letters_in: str = option(ALPHABET, "Letters in the file", shown=False, help="What ink that is brought (InkML, SVG, ink JSON) shows: its letters in order.")
     join: bool = option(True, "Join the letters", help="Off: every letter is written alone.")
     exact: bool = option(True, "Meet exactly", shown=False, help="On: tail and head end in one point. Off: the connection weight pulls them together.")
@@ -62,6 +63,8 @@ def hand_of(sources: Sequence[Source], config: Config) -> Hand:
     """The hand that writes: of the letters brought, else the one the config names. Raises InputError, LimitError, ConfigError."""
     if len(sources) > 1:
         raise InputError(f"{len(sources)} files of letters were brought, and one hand writes at a time. Run them one after the other.")
+    if config.letters and config.letters not in [source.name for source in sources]:
+        raise ConfigError(f"The setting letters={config.letters[:60]} names no file that was brought. Send the file along, or leave the setting out.")
     found = _read(sources[0]) if sources else load_hand(config.hand)
     if isinstance(found, Hand):
         return found

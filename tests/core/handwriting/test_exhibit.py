@@ -108,6 +108,13 @@ def test_a_hand_file_is_brought_back_as_it_was_saved(hello):
     assert wrote([Source("letters.json", hello.trace["letters.json"])], text="hello lunch").files["ink.json"] == hello.files["ink.json"]
 
 
+def test_letters_may_be_named_by_the_setting_that_brings_them_along():
+    source = Source("mine.json", to_json(load_hand("tech")))
+    assert hand_of([source], Config(letters="mine.json")).name == "tech"
+    with pytest.raises(ConfigError, match="names no file"):
+        hand_of([], Config(letters="mine.json"))
+
+
 def test_two_lines_of_letters_are_read_line_by_line():
     top, bottom = row_of_letters("abc"), row_of_letters("gup")
     below = Ink((*top.strokes, *(s.moved(0, 40 * 5, 60) for s in bottom.strokes)))
