@@ -1,8 +1,9 @@
 """The handwriting exhibit: a text in a shipped hand or in the visitor's own letters, every join under a lens, the hand's letters, variants, and what was measured."""
 
+import pandas as pd
 import streamlit as st
 
-from app import desk
+from app import desk, recorded
 from app.figures import handwriting as figures
 from app.pieces import base_px, mode, nb, small
 from app.registry import exhibit
@@ -78,10 +79,27 @@ def variants(view: desk.View) -> None:
             st.button(f"Take seed {one['seed']}", key=f"seed:{one['seed']}", on_click=writing.take_seed, args=(ROW, one["seed"]))
 
 
+def measured(view: desk.View) -> None:
+    """What the benchmark recorded, section by section; nothing here is measured just now."""
+    found = {key: rows for key in figures.MEASURED if (rows := recorded.rows(ROW.slug, key))}
+    if not found:
+        small("Nothing is recorded yet: `launch.py bench handwriting --record` writes what stands here.")
+        return
+    for key, rows in found.items():
+        title, about = figures.MEASURED[key]
+        st.subheader(title, anchor=False)
+        if key == "readability":
+            fig, alt = figures.readability_figure(rows, mode(), base_px())
+            st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=alt, key="handwriting:readability")
+        st.dataframe(pd.DataFrame(figures.plain_rows(rows)), hide_index=True, alt=title)
+        small(about)
+    small(f"Recorded by `launch.py bench handwriting` on {recorded.value(ROW.slug, 'machine')}, {recorded.value(ROW.slug, 'date')}; not measured just now.")
+
+
 def explain(view: desk.View) -> None:
     """The stages with their milliseconds."""
     st.markdown(figures.stages_table(view.record))
     small(figures.method(figures.story(view)))
 
 
-room(ROW, figures.finding, show, explain, views={"Your letters": own, "Joins": joins, "Letters": letters, "Variants": variants})
+room(ROW, figures.finding, show, explain, views={"Your letters": own, "Joins": joins, "Letters": letters, "Variants": variants, "Measured": measured})

@@ -8,7 +8,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from app.figures.style import INK, figure
+from app.figures.style import INK, bars, figure
 
 HEAD, BODY, TAIL, ISOLATED, BRIDGE = range(5)
 PART_NAMES = ("head", "body", "tail", "isolated", "bridge")
@@ -288,3 +288,46 @@ def report(view) -> str:
     return (f"<h2>Joined</h2>{ink_svg(this['joined'], ink['reference'])}<h2>Not joined</h2>{ink_svg(this['plain'], ink['muted'])}"
             f"<h2>Joins</h2><table><tr><th>pair</th><th>done</th><th>why</th><th>gap</th><th>largest shift, x-heights</th></tr>{rows}</table>"
             f"<p class=\"muted\">Hand: {escape(this['hand']['title'])}. {escape(this['hand']['origin'])} {escape(this['hand']['licence'])}</p>")
+
+
+# ---- what the benchmark recorded
+
+MEASURED = {
+    "readability": ("What OCR engines read, before and after joining", "Characters and words read right, in per cent, single words. Both engines were made for print: only the difference counts."),
+    "real_ocr": ("Real ink, and the same words from the writer’s own letters", "The same engines on words of real writers, and on those words put together from letters of their other words."),
+    "style": ("Distance to the writer’s own real words", "Features of a small writer network trained here on other writers. HWD and FID proper need weights that cannot be shipped."),
+    "connectivity": ("How real cursive joins, and how ours does", "Share of joined neighbours, and the turning angle near the join, per writer."),
+    "joins": ("Every pair of small letters of every hand", "Gaps, shifts, turns, and how many joins got a new crossing or a spike."),
+    "classifier": ("The point classifier on writers it never saw", "Cross-validation over whole writers. Rule: the turning-point rule on the same points."),
+    "pipeline": ("Text to ink, milliseconds a letter", "One core."),
+    "solver": ("One tridiagonal system", "Ours beside LAPACK and NumPy, one core, one run."),
+    "batch": ("Ten thousand systems at once", "One core, one run."),
+    "page": ("A page of 1,000 joins", "One core.")}
+"""Sections of the recorded benchmark in the order of the page: key -> (title, what it is)."""
+
+
+def readability_figure(rows: Sequence[Mapping], mode: str, px: int) -> tuple[go.Figure, str]:
+    """Character recognition per engine, not joined and joined, the mean over the hands with the least and the most readable hand as whiskers."""
+    fig, said = figure(mode, px), []
+    names, values, words, roles, low, high = [], [], [], [], [], []
+    for engine in dict.fromkeys(row["engine"] for row in rows):
+        own = [row for row in rows if row["engine"] == engine and row["hand"] != "mean"]
+        for column, name, role in (("CRR apart", "not joined", "rest"), ("CRR joined", "joined", "ours")):
+            found = [row[column] for row in own]
+            mean = sum(found) / len(found)
+            names.append(f"{engine}, {name}")
+            values.append(mean)
+            words.append(f"<b>{mean:.1f} %</b>")
+            roles.append(role)
+            low.append(min(found))
+            high.append(max(found))
+            said.append(f"{engine} {name} {mean:.1f} %")
+    bars(fig, names, values, words, roles, low, high)
+    fig.update_xaxes(range=[0, 118], tickvals=[0, 50, 100], ticksuffix=" %", title_text="characters read right; whisker: from the least to the most readable hand")
+    fig.update_layout(margin=dict(l=0, r=2 * px, t=0.5 * px, b=0))
+    return fig, f"Characters read right: {', '.join(said)}."
+
+
+def plain_rows(rows: Sequence[Mapping]) -> list[dict]:
+    """Recorded rows for a table: numbers to three significant digits, lists as words."""
+    return [{key: float(f"{value:.4g}") if isinstance(value, float) else ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in row.items()} for row in rows]

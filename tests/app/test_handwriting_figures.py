@@ -103,3 +103,11 @@ def test_comparing_a_run_with_itself_finds_no_difference(view):
 def test_the_one_page_report_holds_the_ink_and_fetches_nothing(view):
     page = one_page(exhibit("handwriting"), view).decode()
     assert "Not joined" in page and page.count("<svg") == 2 and "http" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_recorded_readability_is_drawn_with_its_spread():
+    rows = [{"hand": hand, "kind": "cursive", "engine": "reader", "CRR apart": apart, "CRR joined": joined} for hand, apart, joined in
+            (("a", 90.0, 88.0), ("b", 80.0, 80.0), ("mean", 85.0, 84.0))]
+    fig, alt = figures.readability_figure(rows, "light", 16)
+    assert list(fig.data[0].x) == [85.0, 84.0] and list(fig.data[0].error_x.array) == [5.0, 4.0] and "joined 84.0 %" in alt
+    assert figures.plain_rows([{"x": 1.23456, "n": 3, "w": ["a", "b"]}]) == [{"x": 1.235, "n": 3, "w": "a, b"}]
