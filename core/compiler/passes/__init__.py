@@ -5,7 +5,8 @@ from collections.abc import Callable
 from core.compiler.graph import CompileError, Graph, check
 from core.compiler.interpret import OPERATIONS
 from core.compiler.passes import (
-    common_subexpressions, data_movement, drop_leftovers, elementwise, fold_constants, fold_pads, products, reductions, shape_operators, simplify_shapes, windows,
+    attention_operator, common_subexpressions, data_movement, drop_leftovers, elementwise, fold_constants, fold_pads, products, reductions, resize, shape_operators,
+    simplify_shapes, windows,
 )
 from core.compiler.passes.rewrite import which
 
@@ -14,6 +15,8 @@ Pass = Callable[[Graph], Graph]
 PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("drop_leftovers", drop_leftovers.run),
     ("shape_operators", shape_operators.run),
+    ("attention_operator", attention_operator.run),
+    ("resize", resize.run),
     ("data_movement", data_movement.run),
     ("elementwise", elementwise.run),
     ("windows", windows.run),
@@ -26,7 +29,8 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("common_subexpressions", common_subexpressions.run),
 )
 
-OPERATORS = frozenset().union(drop_leftovers.OPERATORS, *(p.TABLE for p in (shape_operators, data_movement, elementwise, windows, reductions, products)), {"Constant", "Shape", "Size"})
+_TABLES = (shape_operators, attention_operator, resize, data_movement, elementwise, windows, reductions, products)
+OPERATORS = frozenset().union(drop_leftovers.OPERATORS, *(p.TABLE for p in _TABLES), {"Constant", "Shape", "Size"})
 """The ONNX operators a model may have; those of importer.SHAPE_OPERATORS too, where they only depend on shapes."""
 
 

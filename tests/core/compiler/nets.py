@@ -131,3 +131,14 @@ def tokens_first():
 
 
 ALL["tokens_first"] = tokens_first
+
+
+def attention_and_resize():
+    """ONNX's own Attention, causal, two key heads for four query heads, and a linear Resize behind it."""
+    c = {"wq": weights((6, 8)), "wk": weights((6, 4), 1), "wv": weights((6, 4), 2), "to": np.array([1, 1, 5, 8]), "scales": np.array([1, 1, 2, 1.5], np.float32)}
+    nodes = [*(node("MatMul", f"x w{p}", p) for p in "qkv"), node("Attention", "q k v", "a", is_causal=1, q_num_heads=4, kv_num_heads=2), node("Reshape", "a to", "r"),
+             node("Resize", "r - scales", "y", mode="linear")]
+    return model(nodes, {"x": (1, 5, 6)}, ["y"], c, opset=23)
+
+
+ALL["attention_and_resize"] = attention_and_resize

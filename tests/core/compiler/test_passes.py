@@ -20,7 +20,7 @@ from tests.core.compiler.nets import model, node, weights
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "compiler" / "passes"
 UPDATE = os.environ.get("VITRINE_UPDATE_GOLDEN") == "1"
-SHOWN = {"drop_leftovers": "mlp", "shape_operators": "transformer_split", "data_movement": "transformer_slice", "elementwise": "transformer_spelled", "windows": "residual_net",
+SHOWN = {"drop_leftovers": "mlp", "shape_operators": "transformer_split", "data_movement": "transformer_slice", "elementwise": "transformer_spelled", "attention_operator": "attention_and_resize", "resize": "attention_and_resize", "windows": "residual_net",
          "reductions": "residual_net", "fold_constants": "odds_and_ends", "products": "mlp", "fold_pads": "residual_net", "simplify_shapes": "odds_and_ends",
          "common_subexpressions": "odds_and_ends", "fold_batch_norm": "residual_net", "fuse_bias": "transformer_split", "recognise_gelu": "transformer_spelled",
          "recognise_layer_norm": "transformer_spelled", "fuse_activation": "residual_net", "fuse_residual": "transformer_split", "second_output": "residual_net", "fuse_maps": "transformer_spelled"}
