@@ -24,6 +24,8 @@ HIGH = -0.72
 """An end above this leaves at the top of its letter."""
 MOST_RISE = 0.7
 """A writer who joins only some letters does not climb more than this (x-heights) to the next."""
+LOW = 0.1
+"""A capital that ends below this is left as it is."""
 BODY_BANDS = slice(round((-1.1 - TOP) / BAND), round((0.15 - TOP) / BAND))
 
 
@@ -103,8 +105,8 @@ def _why_lift(left: Placed, right: Placed, join: bool) -> str:
         return f"{left.char} ends where nothing goes on"
     if b.start == CLOSED:
         return f"{right.char} starts where nothing leads to"
-    if left.char.isupper() and _leaving(left, right)[1] < HIGH:
-        return f"{left.char} ends high"
+    if left.char.isupper() and (a.end != RUNNING or not HIGH < _leaving(left, right)[1] < LOW):
+        return f"{left.char} ends with a flourish of its own"
     mixed, leaving = "mixed" in (left.kind, right.kind), _leaving(left, right)[1]
     if mixed and (a.end != RUNNING or leaving < HIGH or leaving - _arriving(left, right)[1] > MOST_RISE):
         return f"{left.char} offers no stroke to go on with"
@@ -162,7 +164,7 @@ def white(left: Placed, right: Placed, gap: float) -> float:
     a, b = _spread(profile(left.main(), 1), 1), _spread(profile(right.main(), -1), -1)
     nearest = float((a - b).max())
     widest = float(a.max() - b.min())
-    return (max(nearest, widest - 0.9) if np.isfinite(nearest) else widest - 0.15) + gap
+    return (max(nearest, widest - 1.3) if np.isfinite(nearest) else widest - 0.15) + gap
 
 
 def _spread(edge: np.ndarray, side: int) -> np.ndarray:
