@@ -154,7 +154,7 @@ def _emit(window: Window, pieces: tuple[Piece, ...], operand) -> Code:
         if key not in constants:
             constants[key] = np.concatenate([packed(point, 2 * lanes, lanes) for point in transformed(window.weights(), piece.ky, piece.kx)])
         group, block = group_of(window, piece)
-        scratch = max(scratch, 4 * piece.points * group * sum(rounded))
+        scratch = max(scratch, 4 * piece.points * (group * sum(rounded) + 2 * 16))
         numbers = (piece.ky, piece.kx, piece.y, piece.x, piece.rows, piece.columns, group, block)
         calls.append((f"winograd_piece<{shape}, %s, {', '.join(map(str, numbers))}>::run(%s, {key}, %s, %s);"))
 

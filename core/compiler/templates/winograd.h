@@ -75,9 +75,10 @@ template <int H_, int W_, int CI_, int OH_, int OW_, int CO_, int TOP_, int LEFT
 };
 
 // ROWS by COLUMNS tiles of 2 KY by 2 KX outputs from (Y, X) on, GROUP tiles at a time: transform, one matrix product per point, transform back.
-// u: [point][CO / (2 LANES)][CI][2 LANES] (the last block as wide as it needs); v, m: scratch [point][GROUP][CI or CO, rounded up to whole registers]
+// u: [point][CO / (2 LANES)][CI][2 LANES] (the last block as wide as it needs); v, m: scratch [point][GROUP][CI or CO, rounded up to whole registers] and a line
 template <class S, class EPILOGUE, int KY, int KX, int Y, int X, int ROWS, int COLUMNS, int GROUP, int TB> struct winograd_piece {
     static constexpr int NY = 2 * KY + 2, NX = 2 * KX + 2, POINTS = NY * NX, VS = S::CIR * VEC_LANES, MS = S::COR * VEC_LANES;
+    static constexpr long VP = GROUP * VS + 16, MP = GROUP * MS + 16;  // from point to point: one cache line more than the tiles, so that the points do not share cache sets
 
     // Two rows of points of one tile and LANES channels at a time: so nothing but the result is stored.
     template <int PAIR, bool INSIDE> INLINE void input_pair(const float* const* row, float* v, int left, int count) {
@@ -96,7 +97,7 @@ template <class S, class EPILOGUE, int KY, int KX, int Y, int X, int ROWS, int C
             vec p[NX];
             winograd_input<KX>(t[r], p);
 #pragma GCC unroll 8
-            for (int i = 0; i < NX; ++i) vec_store(v + ((2 * PAIR + r) * NX + i) * (GROUP * VS), p[i]);
+            for (int i = 0; i < NX; ++i) vec_store(v + ((2 * PAIR + r) * NX + i) * VP, p[i]);
         }
         if constexpr (PAIR < KY) input_pair<PAIR + 1, INSIDE>(row, v, left, count);
     }
@@ -141,8 +142,8 @@ template <class S, class EPILOGUE, int KY, int KX, int Y, int X, int ROWS, int C
 
     template <int TILES> INLINE void products(const float* v, const float* u, float* m) {
         for (int p = 0; p < POINTS; ++p, u += S::CI * MS) {
-            for (int c = 0; c < S::COR / 2; ++c) tiles<TILES, 2>(v + p * (GROUP * VS), u + c * 2 * VEC_LANES * S::CI, m + p * (GROUP * MS) + c * 2 * VEC_LANES);
-            if constexpr (S::COR % 2) tiles<TILES, 1>(v + p * (GROUP * VS), u + (S::COR - 1) * VEC_LANES * S::CI, m + p * (GROUP * MS) + (S::COR - 1) * VEC_LANES);
+            for (int c = 0; c < S::COR / 2; ++c) tiles<TILES, 2>(v + p * VP, u + c * 2 * VEC_LANES * S::CI, m + p * MP + c * 2 * VEC_LANES);
+            if constexpr (S::COR % 2) tiles<TILES, 1>(v + p * VP, u + (S::COR - 1) * VEC_LANES * S::CI, m + p * MP + (S::COR - 1) * VEC_LANES);
         }
     }
 
@@ -154,7 +155,7 @@ template <class S, class EPILOGUE, int KY, int KX, int Y, int X, int ROWS, int C
             for (int i = 0; i < NX; ++i) {
                 vec d[NY];
 #pragma GCC unroll 8
-                for (int r = 0; r < NY; ++r) d[r] = vec_load(m + (r * NX + i) * (GROUP * MS) + c * VEC_LANES);
+                for (int r = 0; r < NY; ++r) d[r] = vec_load(m + (r * NX + i) * MP + c * VEC_LANES);
                 winograd_output<KY>(d, t[i]);
             }
 #pragma GCC unroll 8
@@ -179,7 +180,7 @@ template <class S, class EPILOGUE, int KY, int KX, int Y, int X, int ROWS, int C
     }
 
     KERNEL void run(const float* x, const float* u, char* scratch, const EPILOGUE e) {
-        float *v = (float*)scratch, *m = v + POINTS * GROUP * VS;
+        float *v = (float*)scratch, *m = v + POINTS * VP;
         constexpr int all = ROWS * COLUMNS, whole = all / GROUP * GROUP;
         for (int t = 0; t < whole; t += GROUP) group<GROUP>(x, u, v, m, e, t);
         if constexpr (all > whole) group<all - whole>(x, u, v, m, e, whole);
