@@ -1,7 +1,7 @@
 """How good joined writing is: what OCR engines read (CRR, WRR), how far its style is from a writer's own, how its joins compare with real cursive (section 3.1 of the post).
 
 HWD, FID and KID proper compare features of networks (VGG16 on fonts, Inception) whose weights cannot be shipped here. The same formulae stand below on features of a
-small network of our own, trained on writers: such distances compare with each other and with nothing else.
+linear layer of our own, trained on writers: such distances compare with each other and with nothing else.
 """
 
 import functools
@@ -142,50 +142,73 @@ def recognition(wanted: Sequence[str], found: Sequence[str]) -> tuple[float, flo
 
 # Style
 
-STYLE_WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights" / "handwriting-style.onnx"
-STYLE_SHAPE = (32, 160)
-SPREAD_PX = 4.5
-"""Pixels of the standard deviation of y over the ink: how pictures for the style network are scaled, since a word alone does not tell its x-height."""
+STYLE_WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights" / "handwriting-style.npz"
+STEP, HINGE = 0.3, 2
+"""Points for the style features: this share of the spread of the ink in y apart; arms of a hinge in points."""
+DIRECTIONS, ZONES, LENGTHS = 12, 3, 8
 
 
-def style_picture(strokes: Sequence[np.ndarray]) -> np.ndarray:
-    """A word for the style network: float32[32, 160] in [0, 1], ink 1; scaled by the spread of its ink in y, the middle of it where it is long."""
-    even = np.concatenate([_even(stroke) for stroke in strokes])
-    unit = SPREAD_PX / max(float(even[:, 1].std()), 1e-6)
-    page = 1 - picture([(s - even.mean(0)) * unit for s in strokes], 1.0, 1.6, 2).astype(np.float32) / 255
-    top = round(2 + (even[:, 1].mean() - min(s[:, 1].min() for s in strokes)) * unit)
-    return _window(page, top, page.shape[1] // 2)
+def ink_features(strokes: Sequence[np.ndarray]) -> np.ndarray:
+    """What a word's ink tells of its writer, float64[222]: the directions of the pen in three zones, the hinge (direction before and after each point:
+    Bulacu and Schomaker 2007, on the pen's way instead of on contours), how long strokes are, how far it goes to the right per length.
+
+    Scaled by the spread of the ink in y, since a word alone does not tell its x-height.
+    """
+    even = _spread_out(strokes)
+    links = [stroke[HINGE:] - stroke[:-HINGE] for stroke in even if len(stroke) > HINGE] or [np.zeros((0, 2))]
+    middle = np.concatenate([stroke[HINGE // 2:len(stroke) - HINGE + HINGE // 2, 1] for stroke in even if len(stroke) > HINGE] or [np.zeros(0)])
+    way = [_direction(link) for link in links]
+    zone = np.digitize(middle, (-0.7, 0.7))
+    turned = np.bincount(np.concatenate(way) + DIRECTIONS * zone, minlength=DIRECTIONS * ZONES)
+    hinge = np.bincount(np.concatenate([w[:-HINGE] * DIRECTIONS + w[HINGE:] for w in way]), minlength=DIRECTIONS ** 2)
+    length = np.array([STEP * (len(stroke) - 1) for stroke in even])
+    strokes_of_length = np.bincount(np.clip(np.log2(np.maximum(length, 0.13)) + 3, 0, LENGTHS - 1).astype(int), length, minlength=LENGTHS)
+    total = max(length.sum(), STEP)
+    points = np.concatenate(even)
+    few = [np.ptp(points[:, 0]) / total, np.ptp(points[:, 1]) / 6, len(even) / total]
+    parts = [np.sqrt(part / max(part.sum(), 1)) for part in (turned[:DIRECTIONS * ZONES], hinge, strokes_of_length)]
+    return np.concatenate([*parts, few, np.sqrt(np.bincount(zone, minlength=ZONES) / max(len(zone), 1)), _closed(even)])
 
 
-def _even(stroke: np.ndarray) -> np.ndarray:
-    """Points at equal steps: ink counts by its length, not by the speed of the pen."""
-    along = arc_length(stroke)
-    at = np.linspace(0, along[-1], max(2 * len(stroke), 4))
-    return np.column_stack([np.interp(at, along, stroke[:, k]) for k in (0, 1)])
+def _spread_out(strokes: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Strokes at equal steps, centred, in units of the standard deviation of y over the ink."""
+    along = [arc_length(stroke) for stroke in strokes]
+    y = np.concatenate([np.interp(np.linspace(0, s[-1], 64), s, stroke[:, 1]) for s, stroke in zip(along, strokes)])
+    weight = np.repeat([s[-1] + 1e-12 for s in along], 64)
+    middle = np.average(y, weights=weight)
+    unit = max(float(np.sqrt(np.average((y - middle) ** 2, weights=weight))), 1e-9)
+    counts = [min(max(int(s[-1] / unit / STEP), 1), 4000) + 1 for s in along]
+    return [np.column_stack([np.interp(np.linspace(0, s[-1], n), s, stroke[:, k]) for k in (0, 1)]) / unit - (0, middle / unit) for s, stroke, n in zip(along, strokes, counts)]
 
 
-def _window(page: np.ndarray, row: int, column: int) -> np.ndarray:
-    """32 x 160 pixels of a page with (row, column) in the middle, blank beyond it."""
-    height, width = STYLE_SHAPE
-    padded = np.pad(page, ((height, height), (width, width)))
-    top, left = row + height - height // 2, column + width - width // 2
-    return padded[max(top, 0):max(top, 0) + height, left:left + width][:height]
+def _direction(links: np.ndarray) -> np.ndarray:
+    """Number of the sector that each link points to, int64[n]."""
+    return (np.round(np.arctan2(links[:, 1], links[:, 0]) / (2 * np.pi) * DIRECTIONS).astype(int)) % DIRECTIONS
+
+
+def _closed(even: Sequence[np.ndarray], reach: int = 28) -> np.ndarray:
+    """How the distance from a point to the one `k` steps on is spread, for k = reach: loops come back, lines go on; float64[28]."""
+    chords = np.concatenate([np.hypot(*(stroke[reach:] - stroke[:-reach]).T) for stroke in even if len(stroke) > reach] or [np.zeros(0)])
+    found = np.bincount(np.clip(chords / (STEP * reach) * 28, 0, 27).astype(int), minlength=28)
+    return np.sqrt(found / max(found.sum(), 1))
 
 
 @functools.lru_cache
-def _style_session():
-    import onnxruntime
+def _style_map() -> tuple[np.ndarray, np.ndarray]:
+    """(mean [d], map [d, 32]) of the style features."""
     if not STYLE_WEIGHTS.is_file():
-        raise EngineError(f"The weights of the style network are missing ({STYLE_WEIGHTS.name}); `launch.py train handwriting --style --publish` makes them.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(STYLE_WEIGHTS), options, providers=["CPUExecutionProvider"])
+        raise EngineError(f"The weights of the style features are missing ({STYLE_WEIGHTS.name}); `launch.py train handwriting --style --publish` makes them.")
+    with np.load(STYLE_WEIGHTS, allow_pickle=False) as held:
+        return held["mean"].astype(float), held["map"].astype(float)
 
 
 def style_features(words: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """float64[words, 64]: the layer before the last of the writer network. Raises EngineError without its weights."""
-    pages = np.array([style_picture(word) for word in words], np.float32).reshape(-1, 1, *STYLE_SHAPE)
-    return _style_session().run(None, {"pages": pages})[0].astype(float)
+    """float64[words, 32]: ink features through one linear layer that was trained to tell writers apart; within one writer, words have about unit variance in each.
+
+    Raises EngineError without its weights.
+    """
+    mean, matrix = _style_map()
+    return (np.array([ink_features(word) for word in words]).reshape(-1, len(mean)) - mean) @ matrix
 
 
 def style_distance(one: np.ndarray, other: np.ndarray) -> float:

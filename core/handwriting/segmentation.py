@@ -50,12 +50,12 @@ def classify(letters: Sequence[Sequence[np.ndarray]]) -> Classified:
 
 def _classify(seen: np.ndarray) -> Classified:
     """The same from features float32[letters, 20, 3]."""
-    probabilities = _session().run(None, {"points": seen})[0].astype(float) if len(seen) else np.zeros((0, POINTS, 4))
+    probabilities = session().run(None, {"points": seen})[0].astype(float) if len(seen) else np.zeros((0, POINTS, 4))
     return Classified(probabilities.argmax(-1), probabilities)
 
 
 @lru_cache
-def _session():
+def session():
     """The graph in ONNX Runtime, one thread: a letter is too little work for two."""
     import onnxruntime
     if not WEIGHTS.is_file():
@@ -108,12 +108,13 @@ def parts(strokes: Sequence[np.ndarray]) -> Parts:
 def parts_of(letters: Sequence[Sequence[np.ndarray]]) -> list[Parts]:
     """Head, tail and delayed strokes of every letter, one call of the classifier for all."""
     letters = [[np.asarray(stroke, float) for stroke in letter] for letter in letters]
-    return [_parts(letter, probabilities) for letter, probabilities in zip(letters, classify(letters).probabilities)]
+    seen = [features(letter, POINTS) for letter in letters]
+    found = _classify(np.array([points for points, _ in seen], np.float32).reshape(-1, POINTS, 3)).probabilities
+    return [_parts(letter, counts, probabilities) for letter, (_, counts), probabilities in zip(letters, seen, found)]
 
 
-def _parts(letter: list[np.ndarray], probabilities: np.ndarray) -> Parts:
-    """The most probable reading in which every stroke is isolated or head* body+ tail*, in points as drawn."""
-    _, counts = features(letter, POINTS)
+def _parts(letter: list[np.ndarray], counts: list[int], probabilities: np.ndarray) -> Parts:
+    """The most probable reading in which every stroke is isolated or head* body+ tail*, in points as drawn; counts: how many of the 20 points each stroke gave."""
     lengths = np.array([arc_length(stroke)[-1] for stroke in letter])
     starts = np.cumsum([0, *counts])
     read = [_read(probabilities[starts[k]:starts[k + 1]]) if counts[k] else None for k in range(len(letter))]

@@ -251,7 +251,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=Options.seed)
     parser.add_argument("--folds", type=int, default=6, help="cross-validation over writers; 0: none")
     parser.add_argument("--labels", choices=("U", "K", "both"), default="both", help="which labels the cross-validation takes")
-    parser.add_argument("--style", action="store_true", help="train the writer network of the style distances instead (8 epochs, some minutes)")
+    parser.add_argument("--style", action="store_true", help="fit the layer of the style distances instead")
     parser.add_argument("--publish", action="store_true", help="train on all writers with labels U, and put graph and log into assets/weights")
     given = parser.parse_args(argv)
     if not 1 <= given.epochs <= 10_000 or not 0 <= given.folds <= 9 or given.folds == 1:
@@ -278,7 +278,7 @@ def main(argv: list[str] | None = None) -> None:
     say(dict(event="begin", epochs=options.epochs, seed=options.seed, folds=given.folds, torch=torch.__version__,
              parameters=sum(p.numel() for p in PointClassifier().parameters())))
     if given.style:
-        train_style(folder, options.seed, given.publish, say)
+        train_style(folder, given.publish, say)
         return
     alone = load_alone(folder)
     for kind in ("U", "K") if given.labels == "both" else given.labels:
@@ -293,16 +293,16 @@ def main(argv: list[str] | None = None) -> None:
         WEIGHTS.with_suffix(".jsonl").write_text("\n".join(lines) + "\n", encoding="utf8")
 
 
-def train_style(folder: Path, seed: int, publish: bool, say: Callable[[dict], None]) -> None:
-    """Train the network of the style distances; its graph and figures go into assets/weights when published."""
+def train_style(folder: Path, publish: bool, say: Callable[[dict], None]) -> None:
+    """Fit the layer of the style distances; it goes into assets/weights when published."""
     from core.handwriting.metrics import STYLE_WEIGHTS
-    from core.handwriting.train_style import fit_style, load_words, write_style_graph
-    pages, writers = load_words(folder)
-    say(dict(event="style data", words=len(pages), writers=int(writers.max()) + 1))
-    net, right = fit_style(pages, writers, 8, seed, say)
+    from core.handwriting.train_style import fit_style, load_words, named_percent
+    features, writers = load_words(folder)
+    named, chance = named_percent(features, writers)
+    say(dict(event="style", words=len(features), writers=int(writers.max()) + 1, named_percent=round(named, 1), chance_percent=round(chance, 1)))
     if publish:
-        write_style_graph(net)
-        say(dict(event="style end", named_percent=round(right, 1), bytes=STYLE_WEIGHTS.stat().st_size))
+        np.savez_compressed(STYLE_WEIGHTS, **fit_style(features, writers))
+        say(dict(event="style end", bytes=STYLE_WEIGHTS.stat().st_size))
 
 
 if __name__ == "__main__":
