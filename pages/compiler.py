@@ -52,10 +52,10 @@ def save(view: desk.View, this: figures.Story) -> None:
 
 def others(this: figures.Story) -> None:
     """What the recorded benchmark says of runtimes that are not installed with the studio."""
-    rows = [row for row in recorded.rows(ROW.slug, "race") if row.get("model") == this.trace["model"]["benchmark"]]
+    rows = [row for row in recorded.rows(ROW.slug, f"race_{this.trace['model']['benchmark']}") if row.get("best_us")]
     if rows:
         with st.expander("The same network under other runtimes, from the recorded benchmark", icon=":material/leaderboard:"):
-            st.dataframe(pd.DataFrame([{"Runtime": row["name"], "Best (µs)": row["best us"], "× the limit": row.get("x limit"), "Called from": row.get("called from")} for row in rows]),
+            st.dataframe(pd.DataFrame([{"Runtime": row["name"], "Best (µs)": row["best_us"], "Median (µs)": row.get("median_us"), "Of the limit (%)": row.get("limit_percent")} for row in rows]),
                          hide_index=True, alt="Recorded times of other runtimes on this network")
             small(f"Recorded by `launch.py bench compiler` on {recorded.value(ROW.slug, 'machine')}, {recorded.value(ROW.slug, 'date')}; not measured just now.")
 
