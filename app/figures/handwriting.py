@@ -104,7 +104,7 @@ def ink_data(this: Mapping, name: str, mode: str) -> dict:
     sheets = [sheet | {"box": box_of(sheet["strokes"])} for sheet in ([joined, plain] if both else [joined])]
     return {
         "id": name, "sheets": sheets, "parts": colours(mode), "letters": [_pick(letter, "char", "box", "borrowed") for letter in this["letters"]], "tallest": TALLEST_PX,
-        "both": len(this["baselines"]) <= BOTH_LINES, "coloured": True, "autoplay": True, "editable": True, "said": said(this)}
+        "both": len(this["baselines"]) <= BOTH_LINES, "coloured": both, "autoplay": True, "editable": True, "said": said(this)}
 
 
 def _pick(row: Mapping, *names: str) -> dict:

@@ -35,7 +35,7 @@ def write(row: Exhibit, **changes: object) -> None:
     """Write with these settings changed: at once where the text is short, else as a job. What cannot be written is refused and the last result stays."""
     place, state = desk.desk(row), state_of(row)
     wanted = {"edits": "[]", **place.settings, **changes}
-    place.private = UNSAVED if place.origin == "pad" and not state["consent"] else ""
+    _guard(row)
     state["refused"] = ""
     if len(str(wanted.get("text", ""))) > LONGEST_AT_ONCE:
         place.settings = wanted
@@ -48,6 +48,12 @@ def write(row: Exhibit, **changes: object) -> None:
         return
     place.settings = wanted
     desk.put_on_show(row, run)
+
+
+def _guard(row: Exhibit) -> None:
+    """Nothing made of letters from the pad goes to disk without the visitor's consent, by whichever button it is made."""
+    place = desk.desk(row)
+    place.private = UNSAVED if place.origin == "pad" and not state_of(row)["consent"] else ""
 
 
 def settled_on(row: Exhibit, view: desk.View) -> None:
@@ -163,6 +169,7 @@ def _so_far(row: Exhibit, text: str) -> None:
     state["kind"] = st.segmented_control("How you write", tuple(KINDS), default=state["kind"], required=True, format_func=KINDS.get, key=f"pad-kind:{row.slug}")
     state["consent"] = st.checkbox("Keep my letters with what they write", value=state["consent"], key=f"pad-consent:{row.slug}",
                                    help="Off: your letters live in this tab and are gone with it. On: they are saved with the run, like any input, until you delete it or leave.")
+    _guard(row)
     with st.container(horizontal=True, gap="small"):
         act("Use these letters", icon=":material/edit:", on_click=use, args=(row,), key="use-own")
         download("Take my letters home", OWN, hands.to_json(own_hand(state)), f"own:{row.slug}", ":material/download:")

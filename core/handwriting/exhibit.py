@@ -1,19 +1,22 @@
 """The handwriting exhibit as the studio runs it: a text, a shipped hand or letters somebody drew; the text in that hand as ink.json, .svg, .inkml and .png."""
 
+import hashlib
 import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from core.errors import ConfigError, InputError
 from core.exhibit import Outcome, Progress, Source, option, silent
 from core.handwriting import edit, formats
 from core.handwriting.compose import LONGEST_TEXT, ComposeConfig, Written, compose
 from core.handwriting.deformation import Weights
-from core.handwriting.hand import HANDS, Hand, from_json, hand_from_letters, load_hand
+from core.handwriting.hand import HANDS, Hand, from_json, hand_from_letters, load_hand, to_json
 from core.handwriting.letters import letters_from_ink
+from core.handwriting.segmentation import WEIGHTS
 from core.handwriting.story import story
 
 __all__ = ["Config", "hand_of", "inspect", "run", "warm"]
@@ -32,7 +35,6 @@ class Config:
     text: str = option("letters join hands", "Text", shown=False, help=f"What is written, up to {LONGEST_TEXT} characters; a new line where the text has one.")
     hand: str = option("school", "Hand", choices=HANDS, shown=False, help="One of the hands that come with the studio; letters that are brought go before it.")
     letters: str = option("", "Letters", shown=False, file=True, help="A file of somebody's letters, a hand or ink; the same as bringing it as the input.")
-    letters_in: str = option(ALPHABET, "Letters in the file", shown=False, help="What ink that is brought (InkML, SVG, ink JSON) shows: its letters in order.")
     join: bool = option(True, "Join the letters", help="Off: every letter is written alone.")
     exact: bool = option(True, "Meet exactly", shown=False, help="On: tail and head end in one point. Off: the connection weight pulls them together.")
     w_connection: float = option(Weights().connection, "Connection", low=1e-6, high=1e8, shown=False, help="Weight of the gap between tail and head.")
@@ -41,6 +43,7 @@ class Config:
     spacing: float = option(1.0, "White between letters", low=0.5, high=2.0, help="As a factor of what this hand leaves.")
     slant_deg: float = option(0.0, "Lean (degrees)", low=-20.0, high=20.0, help="Added to the hand's own: to the right above 0.")
     variation: float = option(0.5, "Liveliness", low=0.0, high=1.0, help="How much two of the same letter differ.")
+    letters_in: str = option(ALPHABET, "Letters in your file", help="What ink that is brought (InkML, SVG, ink JSON) shows: its letters in order, with white between them.")
     size: float = option(1.0, "x-height", low=0.05, high=200.0, shown=False, help="Height of a small letter in the unit of the files.")
     width: float = option(30.0, "Longest line", low=0.0, high=400.0, shown=False, help="Where lines break, in x-heights; 0: only where the text says.")
     borrow: bool = option(True, "Borrow letters that are missing", shown=False, help="From the nearest hand that comes with the studio; off: they are left out.")
@@ -107,20 +110,13 @@ def run(sources: Sequence[Source], config: Config = Config(), progress: Progress
     with _stage(seconds, "page"):
         told = story(written, variants(written, config.variants))
     metrics = _metrics(written, seconds, pace_s) | ({"edit": kept(before, written)} if before else {})
-    trace = {"story.json": json.dumps(told | {"edit": metrics.get("edit")}, ensure_ascii=False, separators=(",", ":")).encode(), "letters.json": _hand_json(hand)}
+    trace = {"story.json": json.dumps(told | {"edit": metrics.get("edit")}, ensure_ascii=False, separators=(",", ":")).encode(), "letters.json": to_json(hand)}
     return Outcome(files, trace, metrics, {k: v for k, v in seconds.items() if k != "edit" or before}, list(written.notes), _models(), seed=config.seed)
 
 
-def _hand_json(hand: Hand) -> bytes:
-    from core.handwriting.hand import to_json
-
-    return to_json(hand)
-
-
+@lru_cache
 def _models() -> dict[str, str]:
-    from core.handwriting import segmentation
-
-    return {"point classifier": segmentation.version()} if hasattr(segmentation, "version") else {}
+    return {"point classifier": hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]}
 
 
 @contextmanager

@@ -86,6 +86,12 @@ def test_own_letters_are_saved_only_with_consent(page):
     page.checkbox(key="pad-consent:handwriting").check().run()
     page.button(key="use-own").click().run()
     assert view_of(page).id and len(store().list(owner_of(page))) == runs + 1
+    page.session_state["view:handwriting"] = "Your letters"
+    page.run()
+    page.checkbox(key="pad-consent:handwriting").uncheck().run()
+    page.button(key="main-button").click().run()
+    settle(page, ROW.slug)
+    assert view_of(page).id is None and len(store().list(owner_of(page))) == runs + 1, "consent taken back holds at once"
 
 
 def test_the_pads_letters_become_a_hand():
