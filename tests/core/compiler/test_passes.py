@@ -69,10 +69,11 @@ def test_every_pass_file_of_the_pipeline_has_a_golden_and_a_contract():
 
 # ---------------------------------------------------------------- equivalence
 
-def same(found: dict, wanted, outputs) -> None:
-    for name, exact in zip(outputs, wanted, strict=True):
-        scale = max(1e-6, np.abs(exact[np.isfinite(exact)]).max(initial=0))
-        np.testing.assert_allclose(found[name], exact, rtol=0, atol=1e-5 * scale)
+def same(found: dict, wanted, outputs) -> bool:
+    """Whether every output is there and as exact as float32 sums are."""
+    def close(value, exact) -> bool:
+        return value.shape == exact.shape and np.allclose(value, exact, rtol=0, atol=1e-5 * max(1e-6, np.abs(exact).max(initial=0)))
+    return len(wanted) == len(outputs) and all(close(found[name], exact) for name, exact in zip(outputs, wanted))
 
 
 @pytest.mark.parametrize("name", nets.ALL)
@@ -81,9 +82,9 @@ def test_canonical_graph_and_all_candidates_compute_what_the_model_says(name):
     inputs = nets.feeds(proto)
     wanted = nets.reference(proto, inputs)
     canonical = canonicalise(imported(name))
-    same(interpret(canonical, inputs), wanted, canonical.outputs)
+    assert same(interpret(canonical, inputs), wanted, canonical.outputs)
     for candidate in candidates(canonical):
-        same(interpret(candidate.graph, inputs), wanted, candidate.graph.outputs)
+        assert same(interpret(candidate.graph, inputs), wanted, candidate.graph.outputs)
 
 
 STEP_KINDS = ("relu", "gelu", "bias", "scale", "full", "residual", "matmul", "norm", "softmax", "turn", "half", "twice")
@@ -120,7 +121,7 @@ def test_random_chains_keep_their_values_under_every_rule(kinds):
     wanted = nets.reference(proto, inputs)
     canonical = canonicalise(read_model(nets.data(proto), "chain").graph)
     for graph in (canonical, *(c.graph for c in candidates(canonical, 16))):
-        same(interpret(graph, inputs), wanted, graph.outputs)
+        assert same(interpret(graph, inputs), wanted, graph.outputs)
 
 
 # ---------------------------------------------------------------- candidates
@@ -165,7 +166,7 @@ def test_a_result_that_is_read_twice_or_leaves_the_graph_is_not_swallowed():
     proto = model(nodes, {"x": (2, 6)}, ["y", "r"], {"w": weights((6, 6))})
     inputs = nets.feeds(proto)
     for candidate in candidates(canonicalise(read_model(nets.data(proto), "net").graph)):
-        same(interpret(candidate.graph, inputs), nets.reference(proto, inputs), candidate.graph.outputs)
+        assert same(interpret(candidate.graph, inputs), nets.reference(proto, inputs), candidate.graph.outputs)
 
 
 # ---------------------------------------------------------------- graphs and texts
