@@ -1,22 +1,21 @@
 """`train speech --evaluate`: measures on held-out voices, noises and rooms, beside RNNoise and a Wiener filter (noise) and weighted prediction error (rooms)."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soxr
 import torch
 
-from core.errors import InputError
-from core.speech import corpus, metrics, noises, rooms
+from core.errors import EngineError
+from core.speech import corpus, metrics, noises, peers, rooms
 from core.speech.autoencoder import Autoencoder
 from core.speech.degrade import Recipe, spoil
 from core.speech.noises import Wave
 from core.speech.sampler import LEVEL, Plan, Restorer, fast
-from core.speech.stft import RATE_HZ, istft, stft
+from core.speech.score import Network, Size
+from core.speech.stft import BINS, PATCH, RATE_HZ, frames_of, istft, stft
 from core.speech.wiener import wiener
 
 Method = Callable[[Wave], Wave]
@@ -59,30 +58,6 @@ def cases(folder: Path, split: str) -> Iterator[Case]:
         yield Case("noise" if recipe.noise else "room", f"{voice}, {label}", *(gain * wave for wave in (pair.noisy, pair.target, clean)))
 
 
-# What stands beside the net
-
-def rnnoise(noisy: Wave) -> Wave:
-    """RNNoise (Valin 2018) in its newest big model, its delay taken out. Raises ImportError without pyrnnoise."""
-    from pyrnnoise import RNNoise
-    denoiser = RNNoise(RATE_HZ)
-    samples = np.pad((np.clip(noisy, -1, 1) * 32767).astype(np.int16), (0, 2 * 960))
-    frames = [frame for _, frame in denoiser.denoise_chunk(samples[None], partial=True)]
-    made = np.concatenate(frames, -1).reshape(-1).astype(np.float32) / 32767
-    return np.pad(made[960:960 + len(noisy)], (0, max(0, len(noisy) - len(made) + 960)))
-
-
-def prediction_error(noisy: Wave) -> Wave:
-    """Weighted prediction error dereverberation (nara_wpe, 16 kHz, 10 taps); above 8 kHz the input is kept."""
-    from nara_wpe.utils import istft as back
-    from nara_wpe.utils import stft as there
-    from nara_wpe.wpe import wpe
-    low = soxr.resample(noisy, RATE_HZ, 16_000)
-    spectrum = there(low, 512, 128)
-    made = back(wpe(spectrum.T[:, None, :], taps=10, delay=3, iterations=3)[:, 0].T, 512, 128)[:len(low)]
-    change = soxr.resample(np.asarray(made - low, np.float32), 16_000, RATE_HZ)[:len(noisy)]
-    return noisy + np.pad(change, (0, len(noisy) - len(change)))
-
-
 def oracle(autoencoder: Autoencoder, noisy: Wave, clean: Wave) -> Wave:
     """The autoencoder's upper bound: the clean latent, decoded with the hidden features of the distorted input."""
     gain = LEVEL / max(float(np.abs(noisy).max()), 1e-6)
@@ -99,6 +74,8 @@ def score(folder: Path, split: str, methods: dict[str, Method], quick: bool = Fa
     found: dict[str, dict[str, list[dict]]] = {"noise": {}, "room": {}}
     for case in cases(folder, split):
         for name, method in methods.items():
+            if name == ("wpe" if case.kind == "noise" else "rnnoise"):
+                continue  # each classical tool where it belongs
             begun = time.thread_time()
             made = method(case.noisy)
             rtf = (time.thread_time() - begun) / (len(case.noisy) / RATE_HZ)
@@ -109,30 +86,47 @@ def score(folder: Path, split: str, methods: dict[str, Method], quick: bool = Fa
 
 def classical() -> dict[str, Method]:
     """What the net is measured against; what is not installed is left out."""
-    methods: dict[str, Method] = {"noisy": lambda wave: wave, "wiener": wiener}
-    for name, method in (("rnnoise", rnnoise), ("wpe", prediction_error)):
+    methods: dict[str, Method] = {"noisy": lambda wave: wave, "wiener": wiener, "rnnoise": peers.rnnoise, "wpe": peers.weighted_prediction}
+    hiss = 1e-3 * np.random.default_rng(0).standard_normal(RATE_HZ).astype(np.float32)
+    for name in ("rnnoise", "wpe"):
         try:
-            method(np.zeros(RATE_HZ, np.float32) + np.float32(1e-3) * np.random.default_rng(0).standard_normal(RATE_HZ).astype(np.float32))
-            methods[name] = method
-        except ImportError:
-            pass
+            methods[name](hiss)
+        except (ImportError, EngineError):
+            del methods[name]
     return methods
 
 
-def print_scores(options, split: str, checkpoint: bool, steps: tuple[int, ...]) -> None:
-    """One JSON line per kind and method: means over the set. Raises InputError where there is nothing to measure."""
-    from core.speech.train import Training
+def seconds_per_evaluation(size: Size, seconds: float = 4.0, repeats: int = 3) -> float:
+    """Thread seconds of one network evaluation per second of audio (least of the repeats after one to warm up); weights do not matter, so it needs none."""
+    torch.manual_seed(0)
+    network = Network(size).eval().to(memory_format=torch.channels_last)
+    frames = frames_of(int(seconds * RATE_HZ)) // (PATCH if size.domain == "latent" else 1)
+    state = torch.randn(1, size.planes, BINS // (PATCH if size.domain == "latent" else 1), frames).contiguous(memory_format=torch.channels_last)
+    spent = []
+    with torch.inference_mode(), fast():
+        for _ in range(repeats + 1):
+            begun = time.thread_time()
+            network(state, state, torch.ones(1))
+            spent.append(time.thread_time() - begun)
+    return min(spent[1:]) / seconds
+
+
+def log_scores(options, split: str, checkpoint: bool, steps: tuple[int, ...], say: Callable[[dict], None]) -> None:
+    """One record per kind and method: means over the set."""
+    from core.speech.train import Training, own_autoencoder
     from core.speech.weights import FOLDER, load_autoencoder, load_network
-    own = options.state / "speech-ae.npz"
-    autoencoder = load_autoencoder(own if own.is_file() and checkpoint else FOLDER / own.name)
+    autoencoder = own_autoencoder(options) if checkpoint else load_autoencoder()
     network = Training.begin(options, autoencoder).averaged() if checkpoint else load_network(FOLDER / f"speech-{options.tag}.npz")
     restorer = Restorer(network, autoencoder if options.domain == "latent" else None)
-    methods = classical() | {f"ours {count}": lambda wave, count=count: restorer.restore(wave, Plan(steps=count)) for count in steps}
+    methods = classical()
+    if options.process == "bridge":
+        methods |= {f"ours {count}": lambda wave, count=count: restorer.restore(wave, Plan(steps=count)) for count in steps}
+    else:
+        methods |= {f"ours pc {count}": lambda wave, count=count: restorer.restore(wave, Plan("pc", count)) for count in steps}
     for kind, by_method in score(options.data, split, methods).items():
         for name, rows in by_method.items():
-            print(json.dumps(dict(kind=kind, method=name, n=len(rows), **{k: round(v, 4) for k, v in metrics.mean_of(_numbers(rows)).items()})), flush=True)
-    if not any(True for _ in methods):
-        raise InputError("There is nothing to measure.")
+            means = metrics.mean_of(_numbers(rows))
+            say(dict(event="evaluation", split=split, kind=kind, method=name, n=len(rows), **{key: round(value, 4) for key, value in means.items()}))
 
 
 def _numbers(rows: list[dict]) -> list[dict]:

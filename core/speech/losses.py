@@ -24,10 +24,10 @@ class Weights:
     """Shares of the terms of `terms`."""
 
     magnitude: float = 1.0
-    complex_: float = 0.5
+    complex_: float = 0.3
     latent: float = 0.2
-    sdr: float = 0.01
-    loudness: float = 0.15
+    sdr: float = 0.015
+    loudness: float = 0.25
 
 
 def terms(found: Tensor, wanted: Tensor, state: Tensor, clean_state: Tensor) -> dict[str, Tensor]:

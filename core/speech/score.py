@@ -122,7 +122,7 @@ class Network(nn.Module):
 
     def spectrum(self, state: Tensor) -> Tensor:
         """The patches [b, 2 * bins, F, T] under a state, by the linear decoder: real parts first."""
-        return state if self.size.domain == "stft" else torch.einsum("pz,bzft->bpft", self.linear_synthesis, state)
+        return state if self.size.domain == "stft" else _through(self.linear_synthesis, state)
 
     def forward(self, state: Tensor, noisy: Tensor, time: Tensor) -> Tensor:
         """M * noisy (the mask on the STFT bins, through the KLT) + residual + q * (state - noisy). time [b], 0 (clean) to 1 (distorted)."""
@@ -131,10 +131,10 @@ class Network(nn.Module):
         out = self._unet(self._inputs(state, noisy, real, imag), self.time(_waves(time))).float()
         gate, turn_real, turn_imag, residual, carry = out.split([self.size.bins] * 3 + [self.size.planes] * 2, 1)
         gate = torch.sigmoid(gate + 2)
-        real, imag = gate * (real + turn_real * real - turn_imag * imag), gate * (imag + turn_real * imag + turn_imag * real)
-        masked = torch.cat([real, imag], 1)
+        turn_real, turn_imag = gate + gate * turn_real, gate * turn_imag
+        masked = torch.cat([turn_real * real - turn_imag * imag, turn_real * imag + turn_imag * real], 1)
         if self.size.domain == "latent":
-            masked = torch.einsum("zp,bpft->bzft", self.linear_analysis, masked)
+            masked = _through(self.linear_analysis, masked)
         return masked + residual + carry * (state - noisy)
 
     def _inputs(self, state: Tensor, noisy: Tensor, real: Tensor, imag: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ class Network(nn.Module):
         logs = (logs - logs.mean((1, 2, 3), keepdim=True)) * 0.3
         b, _, bins, frames = state.shape
         places = _waves(torch.linspace(0, 1, bins, device=state.device), 6).T[None, :, :, None].expand(b, -1, -1, frames)
-        return torch.cat([state, noisy, logs, places], 1)
+        return torch.cat([state, noisy, logs, places], 1).contiguous(memory_format=torch.channels_last)
 
     def _unet(self, x: Tensor, time: Tensor) -> Tensor:
         low = x.shape[2] // 3
@@ -160,6 +160,12 @@ class Network(nn.Module):
             x = self.rising[level](x, time)
         x = F.silu(self.last_norm(x))
         return torch.cat([self.last_low(x[:, :, :low]), self.last_high(x[:, :, low:])], 2)
+
+
+def _through(matrix: Tensor, x: Tensor) -> Tensor:
+    """A matrix over the channels of each point, in single precision also where the net runs in bf16."""
+    with torch.autocast(x.device.type, enabled=False):
+        return F.conv2d(x.float(), matrix[:, :, None, None])
 
 
 def _waves(places: Tensor, dim: int = 32) -> Tensor:

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from core.speech.losses import terms, total
 from core.speech.process import Bridge, Ouve
 from core.speech.score import Network, scaled, size_of, spectra_of
 from core.speech.stft import stft
-from core.speech.weights import FOLDER, load_autoencoder, save
+from core.speech.weights import FOLDER, load_autoencoder, load_network, save
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".training"
@@ -51,7 +51,8 @@ class Options:
     name: str = "m"
     domain: str = "latent"
     process: str = "bridge"
-    at_end: float = 0.5
+    at_end: float = 0.75
+    fresh: int = 1
     width: Width = field(default_factory=Width)
     reg: float = 0.1
     save_every: float = 120.0
@@ -135,7 +136,7 @@ def train_autoencoder(options: Options, say: Callable[[dict], None]) -> Autoenco
 
 @dataclass
 class Pool:
-    """Mixtures that were made lately: each step replaces some of them and draws a batch from all, so that each is seen about twice."""
+    """Mixtures that were made lately: each step replaces some of them and draws a batch from all, so that each is seen batch / fresh times."""
 
     noisy: Tensor
     clean: Tensor
@@ -196,10 +197,13 @@ class Training:
 
     @classmethod
     def begin(cls, options: Options, autoencoder: Autoencoder) -> "Training":
-        """From the checkpoint, or (if there is none, or anew was asked for) from random weights."""
+        """From the checkpoint; else (or if anew was asked for) from random weights, those of the SDE from the bridge's of the same size where assets hold them."""
         torch.manual_seed(options.seed)
-        size = size_of(options.name, options.domain)
-        net = Network(size).use(autoencoder).to(options.device, memory_format=torch.channels_last)
+        net = Network(size_of(options.name, options.domain)).use(autoencoder)
+        like = FOLDER / f"speech-{replace(options, process='bridge').tag}.npz"
+        if options.process != "bridge" and like.is_file():
+            net = load_network(like).train()
+        net = net.to(options.device, memory_format=torch.channels_last)
         optimiser = torch.optim.AdamW(net.parameters(), options.rate, betas=(0.9, 0.98), weight_decay=0.01)
         made = cls(net, {name: value.clone() for name, value in net.state_dict().items()}, optimiser)
         path = checkpoint(options)
@@ -256,7 +260,8 @@ def train_network(options: Options, training: Training, autoencoder: Autoencoder
     saved, clock, means = time.monotonic(), time.process_time(), {}
     while training.elapsed < training.span:
         if options.items is None:
-            pool.renew(mixer, autoencoder, options.domain, options.batch // 2)
+            pool.renew(mixer, autoencoder, options.domain, options.fresh)
+            training.mixtures = mixer.made
         found = _step(training, pool, process, options, generator)
         now = time.process_time()
         training.elapsed, training.total, clock = training.elapsed + now - clock, training.total + now - clock, now
@@ -265,10 +270,8 @@ def train_network(options: Options, training: Training, autoencoder: Autoencoder
             say(dict(event="step", step=training.step, mixtures=mixer.made, left_out=training.left_out, cpu_s=round(training.total, 1),
                      **{name: round(value, 4) for name, value in means.items()}))
         if time.monotonic() - saved > options.save_every:
-            training.mixtures = mixer.made
             training.save(checkpoint(options))
             saved = time.monotonic()
-    training.mixtures = mixer.made
     training.save(checkpoint(options))
 
 
@@ -311,7 +314,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rate", type=float, default=1.5e-3)
-    parser.add_argument("--at-end", type=float, default=0.5, help="share of a batch at t = 1")
+    parser.add_argument("--at-end", type=float, default=0.75, help="share of a batch at t = 1")
+    parser.add_argument("--fresh", type=int, default=1, help="mixtures made anew at each step; the rest of a batch was seen before")
     parser.add_argument("--latent", type=int, default=16, help="with --part ae: channels of the latent")
     parser.add_argument("--start", choices=("klt", "random"), default="klt", help="with --part ae")
     parser.add_argument("--no-hidden", action="store_true", help="with --part ae: no hidden connections (an ablation)")
@@ -321,11 +325,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--publish", action="store_true", help="put the weights into assets/weights at the end")
     parser.add_argument("--evaluate", nargs="?", const="test", choices=("test", "validation"), help="train nothing: print the measures of the weights in assets "
                         "(or of the last checkpoint with --checkpoint) and of the classical bars on held-out mixtures")
+    parser.add_argument("--export", action="store_true", help="train nothing: put the running mean of the last checkpoint into assets/weights")
     parser.add_argument("--checkpoint", action="store_true", help="with --evaluate: the running mean of the last checkpoint")
     parser.add_argument("--steps", type=int, nargs="*", default=[1], help="with --evaluate: numbers of bridge steps")
     given = parser.parse_args(argv)
-    if not 0 < given.minutes <= 6000 or not 2 <= given.batch <= 256 or not 0 <= given.at_end <= 1 or not 1 <= given.latent <= 32:
-        raise ConfigError("Training takes --minutes from 0 to 6000, --batch 2 to 256, --at-end 0 to 1 and --latent 1 to 32.")
+    if not 0 < given.minutes <= 6000 or not 2 <= given.batch <= 256 or not 0 <= given.at_end <= 1 or not 1 <= given.fresh <= 64 or not 1 <= given.latent <= 32:
+        raise ConfigError("Training takes --minutes from 0 to 6000, --batch 2 to 256, --at-end 0 to 1, --fresh 1 to 64 and --latent 1 to 32.")
     if given.device.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"There is no CUDA device for --device {given.device}. Use --device cpu.")
     return given
@@ -335,7 +340,7 @@ def options_of(given: argparse.Namespace) -> Options:
     """The options that the command line gave."""
     width = Width(given.latent, start=given.start, hidden=not given.no_hidden)
     return Options(given.part, given.minutes, speech_folder(given.data), given.device, batch=given.batch, rate=given.rate, seed=given.seed, name=given.size,
-                   domain=given.domain, process=given.process, at_end=given.at_end, width=width, reg=0.0 if given.no_reg else 0.1, items=given.items,
+                   domain=given.domain, process=given.process, at_end=given.at_end, fresh=given.fresh, width=width, reg=0.0 if given.no_reg else 0.1, items=given.items,
                    scratch=given.scratch)
 
 
@@ -361,12 +366,30 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     options = options_of(given)
     if given.evaluate:
-        from core.speech.evaluation import print_scores
-        print_scores(options, given.evaluate, given.checkpoint, tuple(given.steps))
+        from core.speech.evaluation import log_scores
+        with logged(options.state / f"speech-{options.tag}.jsonl") as say:
+            log_scores(options, given.evaluate, given.checkpoint, tuple(given.steps), say)
+        return
+    if given.export:
+        export(options)
         return
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.default_int_handler)
     (run_autoencoder if options.part == "ae" else run_network)(options, FOLDER if given.publish else options.state)
+
+
+def own_autoencoder(options: Options) -> Autoencoder:
+    """The autoencoder of the state folder, or (without one) that of assets."""
+    own = options.state / "speech-ae.npz"
+    return load_autoencoder(own if own.is_file() else FOLDER / own.name)
+
+
+def export(options: Options) -> None:
+    """Write the running mean of the last checkpoint into assets. Raises InputError where there is none."""
+    if not checkpoint(options).is_file():
+        raise InputError(f"There is no checkpoint {checkpoint(options).name}. Train first, with the same --size, --domain and --process.")
+    training = Training.begin(options, own_autoencoder(options))
+    save(training.averaged(), FOLDER / f"speech-{options.tag}.npz")
 
 
 def run_autoencoder(options: Options, folder: Path) -> None:
@@ -381,15 +404,15 @@ def run_autoencoder(options: Options, folder: Path) -> None:
 
 def run_network(options: Options, folder: Path) -> None:
     """Train the network from the last checkpoint on, with the autoencoder of the state folder or (without one) of assets; write the weights."""
-    own = options.state / "speech-ae.npz"
-    autoencoder = load_autoencoder(own if own.is_file() else FOLDER / own.name)
+    autoencoder = own_autoencoder(options)
     training = Training.begin(options, autoencoder)
     with logged(options.state / f"speech-{options.tag}.jsonl") as say:
         say(dict(event="begin", minutes=options.minutes, step=training.step, device=options.device, seed=options.seed, batch=options.batch, rate=options.rate,
-                 at_end=options.at_end, parameters=sum(p.numel() for p in training.net.parameters()), torch=torch.__version__))
+                 at_end=options.at_end, fresh=options.fresh, parameters=sum(p.numel() for p in training.net.parameters()), torch=torch.__version__))
         try:
             train_network(options, training, autoencoder, say)
         except KeyboardInterrupt:
+            training.save(checkpoint(options))
             say(dict(event="stopped", step=training.step))
             sys.exit(130)
         save(training.averaged(), folder / f"speech-{options.tag}.npz")

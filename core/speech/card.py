@@ -1,0 +1,88 @@
+"""`python -m core.speech.card [TAG]`: the model card and the log of a speech network beside its weights, from what its training recorded."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from core.speech import corpus, noises, rooms
+from core.speech.weights import FOLDER, load_network
+
+STATE = Path(__file__).resolve().parents[2] / ".training"
+MEASURES = {"si_sdr": ("SI-SDR dB", 2), "pesq": ("PESQ", 2), "estoi": ("ESTOI", 3), "ovrl": ("OVRL", 2), "sig": ("SIG", 2), "bak": ("BAK", 2),
+            "lsd_high": ("LSD > 8 kHz dB", 2), "mrstft_high": ("MRSTFT > 8 kHz", 2), "rtf": ("RTF", 3)}
+"""Measures of an evaluation in the order of the card's table: heading and digits."""
+INTRODUCTION = """# speech-{tag}.npz
+
+The network of speech restoration (`core/speech/score.py`, size {size}, domain {domain}): {parameters:,} parameters, half precision, {kilobytes:,} kB, plain NumPy arrays (loading
+runs no code). It works in the latent of `speech-ae.npz`. Both are trained here, on one CPU thread of a machine shared with other work.
+
+| | |
+|---|---|
+| After the post (LAFUFU) | autoencoder with two down/up blocks over real and imaginary parts, hidden connections of the distorted input, latent replacement, MRSTFT and Reg-Loss; diffusion in its latent |
+| Ours, not in the post | the autoencoder starts as a linear KLT and is 16 channels wide; a complex mask as output, through that KLT; a bridge with data prediction beside the SDE; a small network with a dual-path recurrent bottom in place of NCSN++; bf16 |
+| Voices trained on | {train_voices}; CC0, CC-BY-4.0 or public domain, 30 minutes, played at speed 0.75 to 1.15; all but one female; flemishguy below 11 kHz only |
+| Voices kept out | validation {validation_voices}; test {test_voices} (GPL recordings: they measure, they never train) |
+| Noise trained on | {train_noises}; textures made of them; synthetic families: {families}; babble of the training voices |
+| Noise kept out | validation {validation_noises}; test {test_noises}; the synthetic families of the test have seeds of their own, but the families were trained on |
+| Rooms | simulated (pyroomacoustics images, Polack tail) and measured: {train_rooms}; kept out: {test_rooms} |
+| Mixtures | made afresh while training: SNR -6 to 20 dB (1 in 13 nearly clean), rooms in 40 of 100, band limits, clipping, levels; target: speech with reflections up to 30 ms |
+| Losses | compressed magnitude and complex bins, SI-SDR, latent, and a Bark loudness disturbance in the manner of P.862 (`core/speech/losses.py`) |
+| Limits | kathleen's steady room noise was taken down by a Wiener gain before training; narrow-band input stays narrow-band; measured on 18 clips, one run, one seed |
+"""
+
+
+def write(tag: str = "m") -> Path:
+    """Copy the log of the run and write the card; both lie beside the weights. Raises EngineError without weights."""
+    weights = FOLDER / f"speech-{tag}.npz"
+    network = load_network(weights)
+    log = STATE / f"speech-{tag}.jsonl"
+    if log.is_file():
+        shutil.copyfile(log, weights.with_suffix(".jsonl"))
+    records = [json.loads(line) for line in weights.with_suffix(".jsonl").read_text(encoding="utf8").splitlines()]
+    text = INTRODUCTION.format(tag=tag, size=tag[0], domain=network.size.domain, parameters=sum(p.numel() for p in network.parameters()),
+                               kilobytes=round(weights.stat().st_size / 1000), **_split())
+    weights.with_suffix(".md").write_text(text + "\n" + _run(records) + "\n" + _scores(records), encoding="utf8")
+    return weights.with_suffix(".md")
+
+
+def _split() -> dict[str, str]:
+    parts = dict(voices=(corpus.TRAIN_VOICES, corpus.VALIDATION_VOICES, corpus.TEST_VOICES), noises=(noises.TRAIN, noises.VALIDATION, noises.TEST),
+                 rooms=(rooms.TRAIN, rooms.VALIDATION, rooms.TEST))
+    named = {f"{use}_{kind}": ", ".join(Path(name).stem for name in names) for kind, sets in parts.items() for use, names in zip(("train", "validation", "test"), sets)}
+    return named | dict(families=", ".join(noises.FAMILIES))
+
+
+def _run(records: list[dict]) -> str:
+    """What ran, one line per beginning, and where the losses stood."""
+    lines = ["## Training", ""]
+    for begin in (record for record in records if record["event"] == "begin"):
+        told = ", ".join(f"{name} {begin[name]}" for name in ("step", "minutes", "batch", "rate", "at_end", "fresh", "seed", "torch") if name in begin)
+        lines.append(f"- begun or resumed: {told}")
+    steps = [record for record in records if record["event"] == "step"]
+    if steps:
+        last = steps[-1]
+        lines += [f"- last record: step {last['step']:,}, {last['mixtures']:,} mixtures of 2.0 s, {last['cpu_s'] / 60:.0f} CPU minutes", "",
+                  "| step | CPU min | magnitude | complex | latent | SI-SDR dB | loudness |", "|---|---|---|---|---|---|---|"]
+        for record in steps[:: max(1, len(steps) // 10)] + [last]:
+            values = [f"{record[name]:.3f}" for name in ("magnitude", "complex_", "latent")] + [f"{-record['sdr']:.2f}", f"{record['loudness']:.3f}"]
+            lines.append(f"| {record['step']} | {record['cpu_s'] / 60:.0f} | {' | '.join(values)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _scores(records: list[dict]) -> str:
+    """The last evaluation on the test set: a table for noise, one for rooms."""
+    found = {(record["kind"], record["method"]): record for record in records if record["event"] == "evaluation" and record["split"] == "test"}
+    lines = ["## Held-out test set", "", "Voices, recorded noises and measured rooms that training never saw; references are the dry recordings (so SI-SDR says little in rooms).",
+             "RTF: thread time over duration on a machine shared with other work. DNSMOS (OVRL, SIG, BAK) and PESQ are blind above 8 kHz."]
+    for kind, title in (("noise", "Noise"), ("room", "Rooms")):
+        names = [name for name in MEASURES if any(name in record for key, record in found.items() if key[0] == kind)]
+        lines += ["", f"### {title}", "", "| method | n | " + " | ".join(MEASURES[name][0] for name in names) + " |", "|---" * (len(names) + 2) + "|"]
+        for (of, method), record in found.items():
+            if of == kind:
+                lines.append(f"| {method} | {record['n']} | " + " | ".join(f"{record[name]:.{MEASURES[name][1]}f}" if name in record else "-" for name in names) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(write(*sys.argv[1:2]).name)
