@@ -1,6 +1,7 @@
-"""What a letter offers its neighbours: where the pen comes in and goes out, which strokes wait for the end of the word, how wide its body is (gate study, section 6).
+"""What a letter offers its neighbours: where the pen comes in and goes out, which strokes wait for the end of the word, how wide its body is.
 
-The point classifier says how many points of a letter may bend; it finds a head and a tail on every letter, so what kind of start and end they are is told here from the pen's way.
+The point classifier says how many points of a letter may bend; it finds a head and a tail on every letter, so what kind of start and end they are is told
+here from the pen's way: what the composer needs beyond section 2.1 of the post.
 """
 
 from collections.abc import Sequence
@@ -14,13 +15,15 @@ from core.handwriting.segmentation import Parts, parts_of
 RISING, BOWL, STEM, CLOSED = "H", "O", "S", "-"
 """Starts: a stroke that comes in from the left and rises; inside, at the top of a bowl, going left; the top of a stem, going down; anything else."""
 RUNNING, STANDING, CLOSING, CURLED, FALLEN = "T", "D", "C", "B", "X"
-"""Ends: running out to the right; coming down to the line at the right (n, h without a foot); closing a bowl at its top (o); curled back at the line (b, p, s), so
-that the pen can return along it; anything else (under the line, at the left)."""
+"""Ends: running out to the right; coming down to the line at the right (n, h without a foot); closing a bowl at its top (o); curled back at the line
+(b, p, s), so that the pen can return along it; anything else (under the line, at the left)."""
 LOOK = 0.28
 """Arc length, in x-heights, over which the direction of a start or end is told."""
 LONGEST_SHARE, LONGEST = 0.35, 1.3
 """A head or tail is at most this share of the ink and this long (x-heights)."""
 SHORTEST_POINTS = 4
+MOST_COMPARED = 2000
+"""Points of a stroke that are compared with each other; no letter at 12 points an x-height has more."""
 BAND = 0.15
 TOP, BOTTOM = -2.6, 1.6
 BANDS = round((BOTTOM - TOP) / BAND)
@@ -85,7 +88,7 @@ def arc(xy: np.ndarray) -> np.ndarray:
 
 
 def _delayed(strokes: Sequence[np.ndarray]) -> tuple[int, ...]:
-    """Strokes for after the word: dots, and what follows the last stroke that runs out to the right, if it does not do so itself (bar of t, second stroke of x)."""
+    """Strokes for after the word: dots, and what follows the last stroke that runs out to the right without doing so itself (bar of t, second stroke of x)."""
     size = np.array([arc(xy)[-1] for xy in strokes])
     longest = int(size.argmax())
     dots = {k for k, xy in enumerate(strokes) if k != longest and size[k] < 0.45 and xy[:, 1].max() < -0.9}
@@ -168,17 +171,19 @@ def _way_back(xy: np.ndarray) -> int:
 
 
 def _bounded(xy: np.ndarray, found: int) -> int:
-    """Points that may bend at the start of xy: what the classifier found, but a stroke of one direction up and down, at most 35 % of the ink, never fewer than four."""
+    """Points that may bend at the start of xy: what the classifier found, but not beyond a turn of the pen, at most 35 % of the ink, if possible four."""
     along = arc(xy)
     most = min(int(np.searchsorted(along, min(LONGEST, LONGEST_SHARE * along[-1]))), len(xy) - 2)
-    turn = max(_turn(xy) - 2, 1)  # the turn itself stays as it is
+    turn = max(_turn(xy) - 2, 2)  # the turn itself stays as it is
     count = min(found, turn) if found else turn
-    count = int(max(min(count, most), min(SHORTEST_POINTS, len(xy) - 2)))
+    count = int(max(min(count, most), min(SHORTEST_POINTS, turn, len(xy) - 2)))
     return min(count, _drawn_twice(xy, count))
 
 
 def _drawn_twice(xy: np.ndarray, count: int) -> int:
     """Points at the start of xy before the first one over which the pen comes back along the same line: bent alone, the two would come apart."""
+    if len(xy) > MOST_COMPARED:
+        return count
     link = np.gradient(xy, axis=0)
     link = link / np.maximum(np.hypot(*link.T), 1e-9)[:, None]
     apart = xy[:count, None] - xy[None]

@@ -23,7 +23,8 @@ WORD_GAP, HANGING_GAP = 1.0, 0.3
 """x-heights between words; the more before a word that starts with a quotation mark."""
 PEN_SPEED, AIR_SPEED, LIFT_S = 16.0, 40.0, 0.05
 """x-heights per second on a bridge and in the air, and the seconds a lift takes besides: for the playback."""
-PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "−": "-", "…": "...", "\t": " ", "\u00a0": " ", "\r": None, "\u2028": "\n"})
+PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "−": "-", "…": "...", "\t": " ", "\u00a0": " ", "\r": None,
+                       "\u2028": "\n"})
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Join:
     """What happens between two neighbouring letters of a word (left and right: positions in Written.letters). Lengths in x-heights.
 
     kind     merge, bridge or lift; reason: why
-    gap      distance left between tail and head after the solve (0 in exact mode); moved: largest shift of a point; turn_deg: largest turn at the points of the join
+    gap      distance left between tail and head after the solve (0 in exact mode); moved: largest shift of a point; turn_deg: largest turn at the join
     tail, head           the bent points [m, 3], [k, 3] (x, y, pressure) on the page; the outer ends are fixed
     tail_was, head_was   the same points before the solve
     own_tail, own_head   how many of them the letters drew (start of tail, end of head); the others were added: bridge, way along a bowl
@@ -246,7 +247,8 @@ class Chooser:
         if self.accented:
             said.append(f"Put together from a letter and its accent: {' '.join(self.accented)}.")
         if self.unknown:
-            said.append(f"Left out, because no hand here has a letter for it: {' '.join(list(self.unknown)[:12])}{' ...' if len(self.unknown) > 12 else ''}. Draw it on the pad to have it written.")
+            shown = " ".join(list(self.unknown)[:12]) + (" ..." if len(self.unknown) > 12 else "")
+            said.append(f"Left out, because no hand here has a letter for it: {shown}. Draw it on the pad to have it written.")
         if any(unicodedata.bidirectional(char) in ("R", "AL") for char in (*self.unknown, *self.count)):
             said.append("Right-to-left writing is not joined here: letters stand from left to right.")
         return said
@@ -291,8 +293,8 @@ DRAWS = 16
 
 
 def place(choice: Choice, chance: np.ndarray, config: ComposeConfig) -> Placed:
-    """The letter slanted, and varied so that no two are alike: a little size, lean and height on the line, and a smooth bend of the plane, under which lines drawn twice
-    stay on each other. chance [16]: standard normal."""
+    """The letter slanted, and varied so that no two are alike: a little size, lean and height on the line, and a smooth bend of the plane, under which lines
+    drawn twice stay on each other. chance [16]: standard normal."""
     letter, much = choice.letter, config.variation
     lengths = [len(stroke) for stroke in letter.ink.strokes]
     u, v = (letter.ink.strokes[0].xy if len(lengths) == 1 else letter.ink.xy).T
@@ -306,7 +308,8 @@ def place(choice: Choice, chance: np.ndarray, config: ComposeConfig) -> Placed:
         u = u - math.tan(math.radians(config.slant_deg)) * v
     xy, cuts = on_grid(np.array([u, v]).T), np.cumsum([0, *lengths])
     strokes = [xy[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
-    return Placed(choice.char, choice.index, letter, anatomies(choice.hand, [letter])[0], strokes, choice.hand.kind, choice.borrowed, y=on_grid(0.025 * chance[3] * much))
+    anatomy, = anatomies(choice.hand, [letter])
+    return Placed(choice.char, choice.index, letter, anatomy, strokes, choice.hand.kind, choice.borrowed, y=on_grid(0.025 * chance[3] * much))
 
 
 def on_grid(value):
@@ -363,7 +366,7 @@ def _lay_out_page(words: list[list[Placed]], per_line: list[int], config: Compos
 # ---------------------------------------------------------------- joins
 
 def solve(pairs: list, config: ComposeConfig) -> list[Join]:
-    """Joins of (left, right, meeting): all solves in one batch; a join that would move a point too far gets a bridge, and a lift where that fails too. left, right are set later."""
+    """Joins of (left, right, meeting), positions still open: all solves in one batch; where a point would move too far a bridge, and where that fails a lift."""
     mode = "merge" if config.exact else "solve"
     wanted = [(k, ends(left, right, meeting.kind)) for k, (left, right, meeting) in enumerate(pairs) if meeting.kind != LIFT]
     found = _bent(wanted, mode, config.weights)
@@ -530,4 +533,5 @@ def _draw_join(pen: Pen, letter: Placed, owner: int, join: Join) -> tuple[int, i
 
 def _written(letter: Placed) -> WrittenLetter:
     a = letter.anatomy
-    return WrittenLetter(letter.char, letter.index, letter.line, (float(letter.x), float(letter.y)), letter.letter, letter.borrowed, a.head, a.tail, a.delayed, letter)
+    origin = float(letter.x), float(letter.y)
+    return WrittenLetter(letter.char, letter.index, letter.line, origin, letter.letter, letter.borrowed, a.head, a.tail, a.delayed, letter)

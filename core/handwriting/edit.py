@@ -12,7 +12,10 @@ from core.handwriting.layout import LIFT, Placed, decide
 
 
 def replace(written: Written, position: int, char: str) -> Written:
-    """letters[position] becomes `char`; the new text's `change` says what moved and which joins were solved again. Raises InputError for a position that is not there or a character nobody here can write."""
+    """letters[position] becomes `char`; the new text's `change` says what moved and which joins were solved again.
+
+    Raises InputError for a position that is not there or a character nobody here can write.
+    """
     old = _letter(written, position)
     new, notes = _new(written, position, old.index, char)
     text = written.text[:old.index] + new.char + written.text[old.index + 1:]
@@ -78,13 +81,14 @@ def _spliced(written: Written, position: int, gone: int, new: list[Placed], word
     if right is None:  # the word ends with the change: what follows keeps its distance to it
         rest = [placed[k] for k in inside if k < position] + new
         advance = on_grid((edges(rest)[1] if rest else edges([first])[0]) - was)
-    tail = [changed(letter, index=letter.index + len(new) - gone, x=letter.x + (advance if letter.line == line else 0.0)) for letter in placed[position + gone:]]
+    more = len(new) - gone
+    tail = [changed(letter, index=letter.index + more, x=letter.x + (advance if letter.line == line else 0.0)) for letter in placed[position + gone:]]
     letters = placed[:position] + new + tail
     numbers = numbers[:position] + [word] * len(new) + numbers[position + gone:]
     words = [[letter for letter, _ in group] for _, group in groupby(zip(letters, numbers, strict=True), key=lambda pair: pair[1])]
     kept = {join.left: join for join in written.joins}
     fresh = _solved(written, letters, numbers, position, len(new), meetings)
-    joins = [fresh[k] if k in fresh else _kept(kept, k, position, len(new) - gone, letters[k].line == line, advance)
+    joins = [fresh[k] if k in fresh else _kept(kept, k, position, more, letters[k].line == line, advance)
              for k in range(len(letters) - 1) if numbers[k] == numbers[k + 1]]
     said = (*written.notes, *(note for note in notes if note not in written.notes))
     made = assemble(text, words, joins, written.hand, written.config, list(said))

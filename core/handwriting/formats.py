@@ -1,4 +1,4 @@
-"""Bytes <-> ink: JSON and InkML (W3C, 2011) both ways exactly, SVG both ways (exactly for our own), UNIPEN 1.0 in, PNG out. Nothing in a file is executed or fetched."""
+"""Bytes <-> ink: JSON and InkML (W3C, 2011) both ways exactly, SVG both ways (exactly for our own), UNIPEN 1.0 in, PNG out; nothing is executed or fetched."""
 
 import io
 import json
@@ -101,8 +101,8 @@ def _name(element: ElementTree.Element) -> str:
 
 def to_inkml(ink: Ink) -> bytes:
     """InkML with the channels X, Y, T (s) and F (0 to 1); every number as it is."""
-    traces = "\n".join("<trace>" + ", ".join(f"{x!r} {y!r} {t!r} {p!r}" for (x, y), t, p in zip(s.xy.tolist(), s.t_s.tolist(), s.pressure.tolist(), strict=True)) + "</trace>"
-                       for s in ink.strokes)
+    rows = (np.column_stack([s.xy, s.t_s, s.pressure]).tolist() for s in ink.strokes)
+    traces = "\n".join(f"<trace>{', '.join(' '.join(map(repr, point)) for point in points)}</trace>" for points in rows)
     channels = ('<channel name="X" type="decimal"/><channel name="Y" type="decimal"/><channel name="T" type="decimal" units="s"/>'
                 '<channel name="F" type="decimal" min="0" max="1"/>')
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<ink xmlns="{INKML}">\n<traceFormat>{channels}</traceFormat>\n{traces}\n</ink>\n'.encode()
@@ -186,7 +186,8 @@ def to_svg(ink: Ink, *, width: float = 0.085, colour: str = "#1b2a6b", margin: f
     left, top, right, bottom = ink.box
     view = (left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin)
     body = "\n".join(f'<g class="stroke">{"".join(_runs(stroke, width))}</g>' for stroke in ink.strokes)
-    head = (f'<svg xmlns="{SVG}" width="{view[2] * scale:.0f}" height="{view[3] * scale:.0f}" viewBox="{view[0]:.3f} {view[1]:.3f} {view[2]:.3f} {view[3]:.3f}">\n'
+    shown = " ".join(f"{value:.3f}" for value in view)
+    head = (f'<svg xmlns="{SVG}" width="{view[2] * scale:.0f}" height="{view[3] * scale:.0f}" viewBox="{shown}">\n'
             f'<metadata id="{FORMAT}">{to_json(ink).decode()}</metadata>\n'
             f'<g fill="none" stroke={quoteattr(colour)} stroke-linecap="round" stroke-linejoin="round">\n')
     return (head + body + "\n</g>\n</svg>\n").encode()

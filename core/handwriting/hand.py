@@ -1,4 +1,4 @@
-"""A hand: the letters one writer draws, at x-height 1 on a baseline at 0; the shipped hands, hands made of letters drawn on the pad, and what is borrowed from whom."""
+"""A hand: the letters one writer draws, at x-height 1 on a baseline at 0; shipped hands, hands of letters drawn on the pad, and what is borrowed from whom."""
 
 import json
 import unicodedata
@@ -17,14 +17,14 @@ HANDS: tuple[str, ...] = ("allure", "school", "felix", "tech", "drawer-14", "dra
 KINDS = ("cursive", "mixed", "print")
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "samples" / "handwriting"
 FORMAT, VERSION = "vitrine-hand", 1
-MOST_LETTERS, MOST_HAND_POINTS, MOST_BYTES = 600, 120_000, 8_000_000
+MOST_LETTERS, MOST_LETTER_POINTS, MOST_HAND_POINTS, MOST_BYTES = 600, 6_000, 120_000, 8_000_000
 STEP = 0.08
 """Distance of the points of a letter, in x-heights: what the joins' weights are for."""
 MOST_STROKE_POINTS = 1500
 X_LETTERS, DESCENDERS, HANGING = frozenset("acemnorsuvwxz"), frozenset("gpqyj"), frozenset("'\"´`^~¨°*")
 """Letters as high as the x-height; letters that reach below the line (their top is at the x-height); marks that hang above."""
 ASCENDER, X_SIZE = 1.6, 1.0
-LETTER_HEIGHT = {**dict.fromkeys(X_LETTERS, X_SIZE), **dict.fromkeys("bdfhkl0123456789", ASCENDER), "t": 1.4, "i": 1.4, "j": 2.0, **dict.fromkeys("gpqy", ASCENDER)}
+LETTER_HEIGHT = {**dict.fromkeys(X_LETTERS, X_SIZE), **dict.fromkeys("bdfhklgpqy0123456789", ASCENDER), "t": 1.4, "i": 1.4, "j": 2.0}
 """Usual heights in x-heights: what the size of a hand is told from when the pad's guide lines are not known."""
 
 
@@ -39,6 +39,8 @@ class Letter:
     def __post_init__(self) -> None:
         if not isinstance(self.char, str) or len(self.char) != 1 or not self.char.isprintable() or self.char.isspace():
             raise InputError(f"A letter is named {self.char!r:.20}; each letter of a hand is one printable character.")
+        if self.ink.points > MOST_LETTER_POINTS:
+            raise LimitError(f"The letter {self.char} has {self.ink.points:,} points, and the limit is {MOST_LETTER_POINTS:,}; draw it again, shorter.")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Hand:
             raise InputError(f"The kind of a hand is {self.kind!r:.20}; it can be {', '.join(KINDS)}.")
         points = sum(letter.ink.points for letter in self.letters)
         if len(self.letters) > MOST_LETTERS or points > MOST_HAND_POINTS:
-            raise LimitError(f"This hand has {len(self.letters):,} letters of {points:,} points, and the limit is {MOST_LETTERS} letters of {MOST_HAND_POINTS:,} points; leave some out.")
+            raise LimitError(f"This hand has {len(self.letters):,} letters of {points:,} points, and the limit is {MOST_LETTERS} letters of {MOST_HAND_POINTS:,} points; "
+                             "leave some out.")
         for name, low, high in (("slant", -2, 2), ("x_height", 1e-9, 1e9), ("gap", 0, 3)):
             if not (isinstance(value := getattr(self, name), (int, float)) and low <= value <= high):
                 raise InputError(f"The {name} of a hand is {value!r:.20}; it has to lie between {low:g} and {high:g}.")
@@ -103,7 +106,8 @@ def load_hand(name: str) -> Hand:
 
 # ---------------------------------------------------------------- from letters drawn on the pad
 
-def hand_from_letters(drawn: Mapping[str, Sequence[Ink]], name: str = "mine", kind: str | None = None, baseline: float | None = None, x_height: float | None = None) -> Hand:
+def hand_from_letters(drawn: Mapping[str, Sequence[Ink]], name: str = "mine", kind: str | None = None, baseline: float | None = None,
+                      x_height: float | None = None) -> Hand:
     """The hand of a visitor: char -> one or more inks in pad coordinates (y down).
 
     baseline (y) and x_height (length) are the pad's guide lines, in the unit of the ink; without them one x-height is estimated from all letters and the
@@ -137,7 +141,7 @@ def _placed(ink: Ink, factor: float, bottom: float) -> Ink:
 
 
 def evened(xy: np.ndarray, t_s: np.ndarray, smoothing: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ink at equal steps of STEP (x-heights) along its length, with its times; lightly smoothed, because tablets and mice have whole pixels. A dot becomes a short tick."""
+    """Ink at equal steps of STEP along its length, with its times; lightly smoothed, because tablets and mice have whole pixels. A dot becomes a short tick."""
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy, axis=0).T))])
     if along[-1] < STEP:
         return (xy[:1] + [[0, 0], [0.015, 0.03]]).round(4), np.array([t_s[0], t_s[-1]])
@@ -156,7 +160,7 @@ def _estimated_x_height(found: Sequence[tuple[str, Ink]]) -> float:
 
 
 def _estimated_baseline(char: str, ink: Ink, scale: float) -> float:
-    """y of the baseline under one letter: its bottom; for g p q y j an x-height below the top of the body; for marks that hang, further down; for a dash, half an x-height."""
+    """y of the baseline under one letter: its bottom; for g p q y j an x-height below the body's top; for marks that hang or float, where they usually do."""
     _, top, _, bottom = ink.box
     if char in DESCENDERS:
         main = max(ink.strokes, key=lambda stroke: stroke.length).xy
@@ -167,7 +171,7 @@ def _estimated_baseline(char: str, ink: Ink, scale: float) -> float:
 
 
 def _estimated_kind(hand: Hand) -> str:
-    """Cursive where at least half of the lower-case letters run out to the right and a quarter of those that do not begin with a bowl come in rising; else print."""
+    """Cursive where half of the lower-case letters or more run out to the right and a quarter of those that begin with no bowl come in rising; else print."""
     from core.handwriting.anatomy import RISING, RUNNING, anatomies  # anatomy needs hands
 
     lower = [letter for letter in hand.letters if letter.char.islower()]
@@ -187,7 +191,7 @@ def _estimated_slant(hand: Hand) -> float:
 # ---------------------------------------------------------------- borrowing
 
 def nearest_hand(hand: Hand) -> Hand:
-    """The shipped hand to borrow missing letters from: of the same kind where there is one that has more letters, then nearest in slant and in the width of shared letters."""
+    """The shipped hand to borrow missing letters from: of the same kind (print or not), then nearest in slant and in the width of shared letters."""
     def distance(other: Hand) -> tuple[int, float]:
         shared = [char for char in hand.chars if other.variants(char) and char.islower()]
         width = [abs(np.log(_width(hand, char) / _width(other, char))) for char in shared]
@@ -221,11 +225,15 @@ MARKS = {"\u0300": "`", "\u0301": "´", "\u0302": "^", "\u0303": "~", "\u0308": 
 
 def to_json(hand: Hand) -> bytes:
     """The hand as JSON; `from_json` gives back an equal one."""
-    letters = [{"char": letter.char, "variant": letter.variant, "strokes": [
-        {"x": s.xy[:, 0].tolist(), "y": s.xy[:, 1].tolist(), "t": s.t_s.tolist(), "p": _plain(s.pressure)} for s in letter.ink.strokes]} for letter in hand.letters]
-    head = {"format": FORMAT, "version": VERSION, **{name: getattr(hand, name) for name in ("name", "title", "kind", "slant", "x_height", "gap", "licence", "origin")}}
+    letters = [{"char": letter.char, "variant": letter.variant, "strokes": [_columns(stroke) for stroke in letter.ink.strokes]} for letter in hand.letters]
+    told = {name: getattr(hand, name) for name in ("name", "title", "kind", "slant", "x_height", "gap", "licence", "origin")}
+    head = {"format": FORMAT, "version": VERSION, **told}
     body = ",\n".join(json.dumps(letter, ensure_ascii=False, separators=(",", ":"), allow_nan=False) for letter in letters)
     return (json.dumps(head, ensure_ascii=False)[:-1] + ', "letters": [\n' + body + "\n]}\n").encode()
+
+
+def _columns(stroke: Stroke) -> dict:
+    return {"x": stroke.xy[:, 0].tolist(), "y": stroke.xy[:, 1].tolist(), "t": stroke.t_s.tolist(), "p": _plain(stroke.pressure)}
 
 
 def _plain(pressure: np.ndarray) -> float | list[float]:

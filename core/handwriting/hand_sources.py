@@ -2,8 +2,9 @@
 
     python -m core.handwriting.hand_sources DATA        writes assets/samples/handwriting/*.json from DATA/ink
 
-A font says where ink lies, not how a pen goes. `RECIPES` says it, letter by letter: which piece comes first, which way, where the pen goes back over its own line.
-Times of the fonts follow the two-thirds power law (Lacquaniti, Terzuolo, Viviani, 1983: speed falls with curvature), pressure is heavier on the way down: both are made up, and said so.
+A font says where ink lies, not how a pen goes. `RECIPES` says it, letter by letter: which piece comes first, which way, where the pen goes back over its line.
+Times of the fonts follow the two-thirds power law (Lacquaniti, Terzuolo, Viviani, 1983: speed falls with curvature), pressure is heavier on the way down:
+both are made up, and said so.
 """
 
 import json
@@ -23,21 +24,27 @@ LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ
 MARKS = ".,;:!?'\"()-&+=/%@#*_[]´`^~¨¸°ßøØæÆ¿¡«»£"
 X_LETTERS, ASCENDERS, DESCENDERS = "acemnorsuvwxz", "bdfhklit", "gpqyj"
 
-# Pieces of a stroke are joined by "+" (straight on) or "~" (back over the line drawn so far, then on); "," lifts the pen; "1:6-0" are points 6 to 0 of polyline 1.
+# Pieces of a stroke are joined by "+" (straight on) or "~" (back over the line drawn so far, then on); "," lifts the pen; "1:6-0": points 6 to 0 of polyline 1.
 RECIPES: dict[str, dict[str, str]] = {
     "EMSAllure": {
-        "a": "0:18-0", "d": "0:0-23", "f": "0:14-0,0:16-19", "k": "0+1:1-17~2:0-1", "o": "0:0-11", "p": "0:0-4+0:16-7", "s": "0~1", "t": "0,1", "v": "0:0-3+1:0-5", "w": "0:0-18",
+        "a": "0:18-0", "d": "0:0-23", "f": "0:14-0,0:16-19", "k": "0+1:1-17~2:0-1", "o": "0:0-11", "p": "0:0-4+0:16-7",
+        "s": "0~1", "t": "0,1", "v": "0:0-3+1:0-5", "w": "0:0-18",
     },
     "HersheyScript1": {
-        "d": "0~1", "g": "0+1", "h": "0+1", "i": "1,0", "j": "1,0", "k": "0+1+2", "m": "0~1~2", "n": "0~1", "p": "0~1+2", "q": "0+1", "s": "0+1", "t": "0+1,2", "u": "0+1",
+        "d": "0~1", "g": "0+1", "h": "0+1", "i": "1,0", "j": "1,0", "k": "0+1+2", "m": "0~1~2", "n": "0~1",
+        "p": "0~1+2", "q": "0+1", "s": "0+1", "t": "0+1,2", "u": "0+1",
         "v": "0+1", "w": "0+1+2", "y": "0+1",
     },
     "EMSFelix": {
-        "d": "0:18-0~0:19-24", "f": "0:16-9+0:6-0,0:7-8", "g": "0:6-19+0:5-0", "j": "0:9-0,1", "o": "0:8-15+0:1-8", "p": "0:0-4~1", "q": "0:12-0+0:12-16", "t": "0:0-1+0:6-12,0:2-4",
+        "d": "0:18-0~0:19-24", "f": "0:16-9+0:6-0,0:7-8", "g": "0:6-19+0:5-0", "j": "0:9-0,1", "o": "0:8-15+0:1-8",
+        "p": "0:0-4~1", "q": "0:12-0+0:12-16", "t": "0:0-1+0:6-12,0:2-4",
     },
     "EMSTech": {"i": "1,0", "j": "1,0"},
 }
-LONGER_START = {("EMSAllure", "e"): (-125.0, 95.0), ("EMSAllure", "f"): (5.0, 85.0), ("EMSAllure", "l"): (-125.0, 110.0), ("HersheyScript1", "e"): (-45.0, 45.0), ("EMSFelix", "e"): (-75.0, 165.0)}
+LONGER_START = {
+    ("EMSAllure", "e"): (-125.0, 95.0), ("EMSAllure", "f"): (5.0, 85.0), ("EMSAllure", "l"): (-125.0, 110.0), ("HersheyScript1", "e"): (-45.0, 45.0),
+    ("EMSFelix", "e"): (-75.0, 165.0),
+}
 """Where a pen comes in from, for a letter whose first stroke starts inside it."""
 OTHER_END = {
     ("EMSAllure", "d"): [(243, 40), (262, 18), (310, 26), (390, 90), (440, 160)],
@@ -162,13 +169,15 @@ def font_hand(name: str, font: str, kind: str, title: str, fonts: dict, licence:
         polylines = [np.asarray(line, float) for line in glyph["strokes"] if len(line)]
         if polylines:
             strokes = read_recipe(recipes[char], polylines) if char in recipes and not stand_in else polylines if char in LOWER else natural(polylines)
-            strokes[0] = np.concatenate([np.reshape(LONGER_START.get((font, char), []), (-1, 2)), strokes[0], np.reshape(OTHER_END.get((font, char), []), (-1, 2))])
+            before, after = (np.reshape(drawn.get((font, char), []), (-1, 2)) for drawn in (LONGER_START, OTHER_END))
+            strokes[0] = np.concatenate([before, strokes[0], after])
             letters.append(font_letter(char, strokes, x_height, slant if stand_in else 0.0))
-    return Hand(name, tuple(letters), kind, slant=slant, x_height=x_height, gap=0.22 if kind == "mixed" else 0.35, title=title, licence=licence, origin=f"The single-line font {title}; its times and pressures are made up.")
+    return Hand(name, tuple(letters), kind, slant=slant, x_height=x_height, gap=0.22 if kind == "mixed" else 0.35, title=title, licence=licence,
+                origin=f"The single-line font {title}; its times and pressures are made up.")
 
 
 def drawn_hand(name: str, rows, title: str) -> Hand:
-    """One drawer of Omniglot: every letter was drawn on a canvas of its own, so heights are set by class (x-letters 1, ascenders and descenders 1.6) and the baseline by letter."""
+    """One drawer of Omniglot: every letter was drawn on a canvas of its own, so its height (x-letters 1, ascenders and descenders 1.6) and baseline are set."""
     letters = []
     for row in rows:
         cuts = np.cumsum(row.stroke_len)[:-1]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.handwriting.anatomy import BAND, BANDS, BOWL, CLOSED, CLOSING, CURLED, FALLEN, LOOK, RISING, RUNNING, STANDING, STEM, TOP, Anatomy, arc, profile
+from core.handwriting.anatomy import BAND, BOWL, CLOSED, CLOSING, CURLED, FALLEN, LOOK, RISING, RUNNING, STANDING, STEM, TOP, Anatomy, arc, profile
 from core.handwriting.hand import Letter
 
 MERGE, BRIDGE, LIFT = "merge", "bridge", "lift"

@@ -1,4 +1,4 @@
-"""Every pair of letters of a hand, joined and looked at: gap, fixed points, displacement, turning angle, lines that cross or turn back where they did not before."""
+"""Every pair of letters of a hand, joined and looked at: gap, fixed points, displacement, turning angle, lines that cross or turn back and did not before."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ BACKWARD = 0.1
 
 @dataclass(frozen=True)
 class PairCheck:
-    """What one pair came to. crossings: how many more than the two letters have by themselves; spike: a turn back that was not there; fixed: outer points bit-equal."""
+    """What one pair came to. crossings: how many more than the two letters have by themselves; spike: a new turn back; fixed: outer points bit-equal."""
 
     pair: str
     kind: str

@@ -29,7 +29,8 @@ class Stroke:
     def __post_init__(self) -> None:
         xy, t_s, pressure = (_column(name, getattr(self, name)) for name in ("xy", "t_s", "pressure"))
         if xy.ndim != 2 or xy.shape[1:] != (2,) or t_s.shape != xy.shape[:1] or pressure.shape != xy.shape[:1]:
-            raise InputError(f"A stroke has {xy.shape} coordinates, {t_s.shape} times and {pressure.shape} pressures; it takes x and y, a time and a pressure for each point.")
+            raise InputError(f"A stroke has {xy.shape} coordinates, {t_s.shape} times and {pressure.shape} pressures; "
+                             "it takes x and y, a time and a pressure for each point.")
         if not len(xy):
             raise InputError("A stroke has no point; leave it out or draw it again.")
         if np.abs(xy).max() > LARGEST_COORDINATE:
@@ -89,7 +90,8 @@ class Ink:
             raise InputError("The pad is empty; draw something first.")
         points = sum(map(len, self.strokes))
         if points > MOST_POINTS or len(self.strokes) > MOST_STROKES:
-            raise LimitError(f"The ink has {points:,} points in {len(self.strokes):,} strokes, and the limit is {MOST_POINTS:,} points in {MOST_STROKES:,} strokes; draw or send less at once.")
+            raise LimitError(f"The ink has {points:,} points in {len(self.strokes):,} strokes, and the limit is {MOST_POINTS:,} points in {MOST_STROKES:,} strokes; "
+                             "draw or send less at once.")
 
     @property
     def points(self) -> int:

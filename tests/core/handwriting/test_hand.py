@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import ConfigError, InputError, LimitError
 from core.handwriting import hand as hands
+from core.handwriting.compose import compose
 from core.handwriting.hand import HANDS, Hand, Letter, from_json, hand_from_letters, load_hand, missing, nearest_hand, to_json
 from core.handwriting.hand_sources import read_recipe, smooth
 from core.handwriting.strokes import Ink, Stroke
@@ -105,6 +106,14 @@ def test_too_many_letters_are_refused() -> None:
     letter = Letter("a", Ink((Stroke.of([[0, 0]]),)))
     with pytest.raises(LimitError):
         Hand("many", (letter,) * 601, "print")
+    with pytest.raises(LimitError, match="6,001 points"):
+        Letter("a", Ink((Stroke.of(np.zeros((6001, 2))),)))
+
+
+def test_a_scribble_instead_of_a_letter_is_thinned_and_written() -> None:
+    turns = np.linspace(0, 400, 15_000)
+    hand = hand_from_letters({"a": [Ink((Stroke.of(np.column_stack([20 * np.cos(turns) + turns, 20 * np.sin(turns)])),))]}, baseline=20.0, x_height=40.0)
+    assert hand.variants("a")[0].ink.points <= 1500 and compose("aa", hand).ink.points <= 3200
 
 
 def test_recipes_say_how_the_pen_goes() -> None:
