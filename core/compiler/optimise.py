@@ -41,6 +41,8 @@ BATCH = 8
 BLOCKS, FINAL_BLOCKS, SINGLES = 24, 60, 16
 TOLERANCE, TIE = 2e-5, 0.015
 CHECK_SECONDS = 10.0
+PLAUSIBLE = 1.1
+"""A third candidate is compiled as a whole only where the sum of its operators is within this of the best."""
 FORMAT = 1
 
 
@@ -110,7 +112,8 @@ def choose(candidates: Sequence[Candidate], target: Target, cache: Cache | None 
     keys = dict.fromkeys(k for keys in offered.values() for k in keys if k)
     work.time_operators([(work.singles[key], VARIANTS[effort] if key in first else min(VARIANTS[effort], 2)) for key in keys])
     ranked = sorted((c for c in candidates if c.name in offered), key=lambda c: work.predicted(offered[c.name]))
-    finalists = ranked[:FINALISTS[effort]]
+    limit = PLAUSIBLE * work.predicted(offered[ranked[0].name])
+    finalists = [c for k, c in enumerate(ranked[:FINALISTS[effort]]) if k < 2 or work.predicted(offered[c.name]) <= limit]
     mappings = {c.name: work.mapping(offered[c.name]) for c in finalists}
     times = work.time_whole(finalists, mappings) if effort != "rules" else {}
     if effort != "rules" and not times:
