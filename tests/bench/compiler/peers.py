@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -142,7 +143,6 @@ def iree(case: Case, blocks: int) -> Answer:
     tools = prepare("iree").parent
     place = case.folder / "iree"
     place.mkdir(exist_ok=True)
-    # The importer takes operator sets from 17 on as they are.
     steps = ([tools / "iree-import-onnx", case.model, "-o", "model.mlir"],
              [tools / "iree-compile", "model.mlir", "--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu", "--iree-llvmcpu-target-cpu=host",
               "--iree-opt-level=O3", "-o", "model.vmfb"])
@@ -151,7 +151,10 @@ def iree(case: Case, blocks: int) -> Answer:
         if done.returncode:
             raise RivalMissing(f"{Path(step[0]).name} failed: {_last(done.stderr)}")
     np.save(place / "input.npy", case.inputs[0])
-    command = ["taskset", "-c", str(case.core), str(tools / "iree-benchmark-module"), "--module=model.vmfb", "--device=local-sync", "--input=@input.npy",
+    entry = re.search(r"func\.func @([\w.$-]+)\(", (place / "model.mlir").read_text("utf8"))
+    if entry is None:
+        raise RivalMissing("What it imported has no function.")
+    command = ["taskset", "-c", str(case.core), str(tools / "iree-benchmark-module"), "--module=model.vmfb", f"--function={entry[1]}", "--device=local-sync", "--input=@input.npy",
                f"--benchmark_repetitions={max(3, blocks // 4)}", "--benchmark_min_time=0.05s", "--benchmark_format=json"]
     done = _run(command, COMPILING_SECONDS, place)
     try:
