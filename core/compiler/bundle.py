@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from core.compiler.emit import FLAGS, Program, comment
+from core.compiler.emit import Program, comment, flags_for
 from core.compiler.verify import TOLERANCE
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -43,8 +43,7 @@ def _packed(arrays: Sequence[np.ndarray], tensors) -> bytes:
 
 
 def _cmake(program: Program) -> str:
-    name, target = program.name, " ".join(program.target.flags)
-    flags = " ".join(flag for flag in FLAGS if not flag.startswith("-std="))
+    name, flags = program.name, " ".join(flag for flag in flags_for(program.target) if not flag.startswith("-std="))
     needs = f'set_source_files_properties({name}.cpp PROPERTIES OBJECT_DEPENDS "${{CMAKE_CURRENT_SOURCE_DIR}}/{name}.bin")\n' if program.blob else ""
     return f"""cmake_minimum_required(VERSION 3.16)
 project({name} CXX)
@@ -53,7 +52,7 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 
 add_library({name} STATIC {name}.cpp)
 target_include_directories({name} PUBLIC "${{CMAKE_CURRENT_SOURCE_DIR}}")
-target_compile_options({name} PRIVATE {flags} {target})
+target_compile_options({name} PRIVATE {flags})
 {needs}
 enable_testing()
 add_executable({name}_test {name}_test.cpp)

@@ -18,8 +18,13 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 FLAGS = ("-O3", "-std=c++17", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti", "-fno-math-errno", "-fno-trapping-math", "-mprefer-vector-width=512")
 """What the file is meant to be compiled with, beside the flags of its target. No -Ofast: sums keep the order in which they are written."""
 C_TYPES = {"float32": "float", "int64": "int64_t", "int32": "int32_t", "bool": "bool", "float64": "double", "uint8": "uint8_t", "int8": "int8_t"}
-LARGE_BYTES = 8 << 20
-"""Weights beyond this go into a file beside the source: the compiler reads about a megabyte of numbers a second."""
+LARGE_BYTES = 4 << 20
+"""Weights beyond this go into a file beside the source: the compiler reads about two megabytes of numbers a second."""
+
+
+def flags_for(target: Target, optimise: str = "-O3") -> tuple[str, ...]:
+    """What a file of this target is compiled with; the plain one gets nothing that only one processor family knows."""
+    return (optimise, *(f for f in FLAGS if f != "-O3" and (target.lanes > 1 or not f.startswith("-m"))), *target.flags)
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,14 @@ class EmitOptions:
     model_sha256  of the ONNX file, hexadecimal, for the provenance header
     notes         more lines of that header: (what, value)
     weights       inside | blob | auto: arrays in the source, a file beside it that the assembler includes, or by size
+    any_layout    inputs and outputs may lie in any layout: single nodes that are timed
     """
 
     name: str = ""
     model_sha256: str = ""
     notes: tuple[tuple[str, str], ...] = ()
     weights: str = "auto"
+    any_layout: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ def emit(graph: Graph, choices: Mapping[int, str] | None = None, target: Target 
     Raises CompileError for a node that no lowering takes, an unknown variant, or an input or output that is not in ONNX layout.
     """
     check(graph)
-    _check_interface(graph)
+    _check_interface(graph, options.any_layout)
     writer = _Writer(graph, target, identifier(options.name or graph.name), options)
     blocks = writer.blocks(dict(choices or {}))
     return writer.program(blocks)
@@ -327,7 +334,7 @@ class _Writer:
                        {b.node: b.variant.name for b in blocks}, buffers.bytes, sum(b.variant.multiplies for b in blocks), sum(b.variant.weight_bytes for b in blocks))
 
     def _provenance(self, blocks: list[_Block]) -> list[str]:
-        compiler = f"g++ {' '.join(FLAGS)} {' '.join(self.target.flags)}".rstrip()
+        compiler = f"g++ {' '.join(flags_for(self.target))}"
         notes = [("model", comment(self.graph.name)), ("model sha256", comment(self.options.model_sha256) or "not stated"), ("target", self.target.name), ("compile with", compiler),
                  *((comment(k), comment(v)) for k, v in self.options.notes), ("nodes", str(len(blocks)))]
         return [f"// {self.name}.cpp: written by the Vitrine kernel compiler, ABI {ABI_VERSION}. Do not edit; compile the model again.",
@@ -438,11 +445,11 @@ class _Writer:
                           "#ifdef __cplusplus", "}", "#endif", "#endif", ""])
 
 
-def _check_interface(graph: Graph) -> None:
+def _check_interface(graph: Graph, any_layout: bool = False) -> None:
     """Inputs and outputs lie as ONNX has them, in types that C++ has."""
     for name in (*graph.inputs, *graph.outputs):
         tensor = graph.tensors.get(name)
-        if tensor is not None and tensor.layout != ROWS:
+        if tensor is not None and tensor.layout != ROWS and not any_layout:
             raise CompileError(f"The input or output {name!r} has the layout {tensor.layout}; a Relayout has to stand between.")
     for tensor in graph.tensors.values():
         if tensor.dtype not in C_TYPES:

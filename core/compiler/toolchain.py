@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.compiler.emit import FLAGS, TEMPLATES, Program, join
+from core.compiler.emit import TEMPLATES, Program, join
+from core.compiler.emit import flags_for as flags
 from core.compiler.lower.variant import TARGETS, Target
 from core.errors import EngineError
 
@@ -115,11 +116,6 @@ def compiler() -> Compiler:
     raise EngineError("There is no C++ compiler here: install g++ or clang++ (Debian: apt install g++), or name one in CXX.")
 
 
-def flags(target: Target, optimise: str = "-O3") -> tuple[str, ...]:
-    """The flags for a target; clang knows no -fno-trapping-math by that effect but takes it."""
-    return (optimise, *(f for f in FLAGS if f != "-O3"), *target.flags)
-
-
 # ---------------------------------------------------------------- children
 
 def _run(command: Sequence[str], limits: Limits, folder: Path, text: str = "") -> subprocess.CompletedProcess:
@@ -202,11 +198,17 @@ def _compile(programs: Sequence[Program], source: str, folder: Path, optimise: s
     return Built(result, tuple(programs), options, time.perf_counter() - started, sanitise)
 
 
-@cache
 def _runner() -> Path:
-    """The child program, compiled once per process."""
-    folder = Path(tempfile.mkdtemp(prefix="vitrine-runner-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    """The child program, compiled once per process (and again where its folder was cleaned away)."""
+    if not _compiled_runner().exists():
+        _compiled_runner.cache_clear()
+    return _compiled_runner()
+
+
+@cache
+def _compiled_runner() -> Path:
+    folder, owner = Path(tempfile.mkdtemp(prefix="vitrine-runner-")), os.getpid()
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
     finished = _run([compiler().path, "-O2", "-std=c++17", "-w", "-DCOUNT_CALLS", "-rdynamic", str(TEMPLATES / "runner.cpp"), "-o", str(folder / "runner"), "-ldl"], COMPILING, folder)
     if finished.returncode:
         raise EngineError(f"{compiler().kind} could not compile the program that runs kernels: {_reason(finished)}.")
@@ -258,7 +260,7 @@ def measure(built: Built | Sequence[Built], inputs: Mapping[str, Sequence[np.nda
 
 def _timing(record: bytes, blocks: int) -> Timing:
     calls, times = int.from_bytes(record[:8], "little"), np.frombuffer(record, np.float64, offset=8) / 1e3
-    rounds, singles = times[:blocks], np.sort(times[blocks:]) if len(times) > blocks else times[:blocks]
+    rounds, singles = times[:blocks], np.sort(times[blocks:] if len(times) > blocks else times)
     edges = np.geomspace(max(singles[0] * 0.98, 1e-3), max(singles[-1] * 1.02, 2e-3), 61)
     p50, p99, p999 = (float(np.quantile(singles, q)) for q in (0.5, 0.99, 0.999))
     counts = np.histogram(singles, edges)[0]

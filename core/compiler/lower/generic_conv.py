@@ -9,6 +9,8 @@ from core.compiler.lower.variant import Code, Target, Variant
 
 TAKEN_TOGETHER = 4
 """Output channels that share each row of the input while it is in registers."""
+MOST_SCRATCH = 16 << 20
+"""Bytes a padded copy of the input may take."""
 
 
 def lower(node: Node, graph: Graph, target: Target) -> tuple[Variant, ...]:
@@ -21,7 +23,92 @@ def lower(node: Node, graph: Graph, target: Target) -> tuple[Variant, ...]:
     space = y.shape if node.op == "Conv" else x.shape
     work = int(np.prod((*space[:1], *space[2:], *w.shape), dtype=np.int64))
     emit = _conv if node.op == "Conv" else _transposed
-    return (Variant("plain", lambda operand: emit(node, graph, operand), work, 4 * w.size),)
+    plain = Variant("plain", lambda operand: emit(node, graph, operand), work, 4 * w.size)
+    if node.op == "Conv" and graph.constant(node.inputs[1]) is not None and all(strides_of(graph, name)[-1] == 1 for name in _written_or_added(node)):
+        rows = _Rows(node, graph, target)
+        if rows.bytes <= MOST_SCRATCH:
+            return Variant(f"rows {rows.together}x{rows.vectors}", rows.emit, work * rows.reach // y.shape[-1], 4 * w.size), plain
+    return (plain,)
+
+
+def _written_or_added(node: Node) -> tuple[str, ...]:
+    """Outputs and residual: what is met in vectors along the last axis."""
+    return (*node.outputs, *filter(None, node.inputs[3:4]))
+
+
+class _Rows:
+    """Conv over a padded copy of the input: no bounds in the inner loop; a stride along the last axis parts each row of the copy into its phases.
+
+    together  output channels in registers at once; vectors: vectors of a row beside them; reach: columns computed, overhang included
+    """
+
+    def __init__(self, node: Node, graph: Graph, target: Target) -> None:
+        self.node, self.graph = node, graph
+        self.x, self.y, self.w = tensor(graph, node.inputs[0]), tensor(graph, node.outputs[0]), graph.constant(node.inputs[1])
+        self.group, self.n = node.get("group", 1), len(self.x.shape) - 2
+        self.strides, self.pads, self.dilations = (node.attributes[k] for k in ("strides", "pads", "dilations"))
+        per_group = self.w.shape[0] // self.group
+        self.together = next(t for t in (8, 6, 4, 3, 2, 1) if per_group % t == 0)
+        whole = -(-self.y.shape[-1] // target.lanes)
+        self.vectors = max(1, min(whole, 4, (24 if target.lanes == 16 else 12) // self.together))
+        self.reach = -(-whole // self.vectors) * self.vectors * target.lanes
+        self.phase = (self.w.shape[-1] - 1) * self.dilations[-1] // self.strides[-1] + max(self.reach, -(-(self.x.shape[-1] + self.pads[self.n - 1]) // self.strides[-1]))
+        sizes = [s + a + b for s, a, b in zip(self.x.shape[2:-1], self.pads[:self.n], self.pads[self.n:])]
+        self.steps = [self.phase * self.strides[-1]]                # of the padded copy: channel, outer axes; the last entry is a row
+        for size in reversed(sizes):
+            self.steps.insert(0, self.steps[0] * size)
+        self.bytes = 4 * self.steps[0] * self.w.shape[1]
+
+    def emit(self, operand) -> Code:
+        """Zero the copy once; per batch and group fill it and run over its rows."""
+        node, outer = self.node, [f"o{k}" for k in range(self.n - 1)]
+        blocks = self.w.shape[0] // self.group // self.together
+        origin = index([s * step for s, step in zip(self.strides, self.steps[1:])], outer)
+        taps = self.w[0].size
+        run = [f"const int m = g * {blocks * self.together} + t * {self.together};", *self._put(operand, outer),
+               f"generic_conv_row<{self.together}, {self.vectors}, {self.y.shape[-1]}>(copy + {origin}, offsets, {taps}, weights + (g * {blocks} + t) * {taps * self.together}, put);"]
+        inner = [*self._fill(operand), *nest([("t", blocks), *zip(outer, self.y.shape[2:-1])], run)]
+        body = [*finish(node.get("activation")), *(finish(node.get("second_activation", "relu"), "finish_second") if len(node.outputs) > 1 else []),
+                "float* const copy = reinterpret_cast<float*>(scratch);", *nest([("i", self.bytes // 4)], ["copy[i] = 0.0f;"]), *nest([("b", self.x.shape[0]), ("g", self.group)], inner)]
+        return Code("\n".join(body), ("generic_conv.h", "map_functions.h"), {"weights": self._weights(), "offsets": self._offsets()}, self.bytes)
+
+    def _weights(self) -> np.ndarray:
+        """[group, block, tap, channel of the block]."""
+        parted = self.w.reshape(self.w.shape[0] // self.together, self.together, -1)
+        return np.ascontiguousarray(parted.transpose(0, 2, 1))
+
+    def _offsets(self) -> np.ndarray:
+        """Where each tap's row begins, in the order of the weights."""
+        places = np.indices(self.w.shape[1:])
+        last = places[-1] * self.dilations[-1]
+        where = places[0] * self.steps[0] + last % self.strides[-1] * self.phase + last // self.strides[-1]
+        for k in range(self.n - 1):
+            where = where + places[1 + k] * self.dilations[k] * self.steps[1 + k]
+        return where.reshape(-1).astype(np.int32)
+
+    def _fill(self, operand) -> list[str]:
+        """Copy one group's channels into the middle of the padded copy."""
+        xs, channels = strides_of(self.graph, self.node.inputs[0]), self.w.shape[1]
+        axes = ["c", *(f"p{k}" for k in range(self.n - 1)), "j"]
+        base = sum(pad * step for pad, step in zip(self.pads, self.steps[1:]))
+        stride, pad = self.strides[-1], self.pads[self.n - 1]
+        column = f"j + {pad}" if stride == 1 else f"(j + {pad}) % {stride} * {self.phase} + (j + {pad}) / {stride}"
+        source = f"{operand(self.node.inputs[0])}[{index(xs, ['b', f'g * {channels} + c', *axes[1:]])}]"
+        return nest(list(zip(axes, (channels, *self.x.shape[2:]))), [f"copy[{base} + {index(self.steps, axes[:-1])} + {column}] = {source};"])
+
+    def _put(self, operand, outer: list[str]) -> list[str]:
+        """The epilogue of one vector."""
+        node, names = self.node, (*self.node.inputs, *("",) * (6 - len(self.node.inputs)))
+
+        def at(name: str) -> str:
+            return f"{operand(name)} + {index(strides_of(self.graph, name), ['b', 'm + o', *outer, 'i'])}"
+        add = [f"value = value + vec_load_first({at(names[3])}, lanes);"] if names[3] else []
+        first = bool(node.get("residual_before_activation", False))
+        lines = [f"value = value + {operand(names[2])}[m + o];"] if names[2] else []
+        lines += [*(add if first else []), "value = finish(value);", *([] if first else add), f"vec_store_first({at(node.outputs[0])}, value, lanes);"]
+        if len(node.outputs) > 1:
+            lines.append(f"vec_store_first({at(node.outputs[1])}, finish_second(value * {operand(names[4])}[m + o] + {operand(names[5])}[m + o]), lanes);")
+        return ["const auto put = [&](int o, int i, vec value, int lanes) {", *(f"    {line}" for line in lines), "};"]
 
 
 

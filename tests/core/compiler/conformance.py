@@ -11,7 +11,7 @@ import numpy as np
 from core.compiler import toolchain
 from core.compiler.emit import EmitOptions, Program, emit
 from core.compiler.importer import REFERENCE_OPERATORS, read_model
-from core.compiler.lower.variant import TARGETS, Target
+from core.compiler.lower.variant import Target
 from core.compiler.passes import canonicalise
 from core.errors import EngineError, VitrineError
 
@@ -40,16 +40,25 @@ class Scored:
     reason: str = ""
 
 
+TYPES = {"float32", "int64", "int32", "bool"}
+
+
 @cache
-def node_cases() -> tuple[Case, ...]:
-    """The node tests whose operators are all in the reference list, with float32 results and float32 or int64 inputs."""
+def every_node_case() -> tuple[Case, ...]:
+    """All node tests of the package whose values are plain tensors of types the compiler takes: most of them of operators it refuses."""
     from onnx.backend.test.case.node import collect_testcases
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        cases = [case for case in collect_testcases(None) if {n.op_type for n in case.model.graph.node} <= set(REFERENCE_OPERATORS) and not case.model.functions]
-    made = [Case(c.name, c.model, *(tuple(map(np.asarray, side)) for side in c.data_sets[0]), c.rtol, c.atol) for c in cases if _arrays(c.data_sets[0])]
-    return tuple(c for c in made if {a.dtype.name for a in c.outputs} == {"float32"} and {a.dtype.name for a in c.inputs} <= {"float32", "int64"})
+        cases = [case for case in collect_testcases(None) if _arrays(case.data_sets[0])]
+    made = (Case(c.name, c.model, *(tuple(map(np.asarray, side)) for side in c.data_sets[0]), c.rtol, c.atol) for c in cases)
+    return tuple(c for c in made if {a.dtype.name for a in (*c.inputs, *c.outputs)} <= TYPES)
+
+
+def node_cases() -> tuple[Case, ...]:
+    """The node tests whose operators are all in the reference list, with float32 results and float32 or int64 inputs."""
+    return tuple(c for c in every_node_case() if {n.op_type for n in c.model.graph.node} <= set(REFERENCE_OPERATORS) and not c.model.functions
+                 and {a.dtype.name for a in c.outputs} == {"float32"} and {a.dtype.name for a in c.inputs} <= {"float32", "int64"})
 
 
 def _arrays(data) -> bool:
@@ -74,9 +83,10 @@ def converted_cases() -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def score(cases: Sequence[Case], folder: Path, target: Target = TARGETS["avx512"], optimise: str = "-O1", sanitise: bool = False,
+def score(cases: Sequence[Case], folder: Path, target: Target | None = None, optimise: str = "-O1", sanitise: bool = False,
           progress: Callable[[int], None] = lambda done: None) -> tuple[Scored, ...]:
-    """Compile and run every case; what a sentence of ours refuses is counted apart from what is wrong."""
+    """Compile and run every case for a target (the best of this machine by default); what a sentence of ours refuses is counted apart from what is wrong."""
+    target = target or toolchain.targets()[0]
     scored: dict[str, Scored] = {}
     ready: list[tuple[Case, Program, list[np.ndarray]]] = []
     for index, case in enumerate(cases):
