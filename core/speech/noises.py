@@ -72,6 +72,13 @@ def modulated(samples: int, rng: np.random.Generator) -> Wave:
     return _unit(shaped(coloured(samples, rng, rng.uniform(-7, 1)), rng, 12) * gains)
 
 
+def rumble(samples: int, rng: np.random.Generator) -> Wave:
+    """Wind in a microphone, traffic, an aircraft cabin: low noise that falls steeply above 40 to 400 Hz and gusts."""
+    corner_hz = np.exp(rng.uniform(np.log(40), np.log(400)))
+    shape = (1 + (grid_hz(samples) / corner_hz) ** 2) ** (-0.5 * rng.uniform(1.2, 4)) + 10 ** rng.uniform(-4, -2)
+    return _unit(_drawn(shape, samples, rng) * np.exp(rng.uniform(0.2, 1.3) * _slow(samples, rng, np.exp(rng.uniform(np.log(0.5), np.log(20))))))
+
+
 def tones(samples: int, rng: np.random.Generator) -> Wave:
     """Beeps, chimes and chords: harmonic notes with an attack and a decay."""
     made = np.zeros(samples)
@@ -126,7 +133,7 @@ def grid_hz(samples: int) -> NDArray:
 
 FAMILIES: dict[str, Callable[[int, np.random.Generator], Wave]] = {
     "white": lambda n, rng: coloured(n, rng, 0), "pink": lambda n, rng: coloured(n, rng, -3), "brown": lambda n, rng: coloured(n, rng, -6),
-    "hum": hum, "band": band, "clicks": clicks, "modulated": modulated, "tones": tones,
+    "hum": hum, "band": band, "clicks": clicks, "modulated": modulated, "rumble": rumble, "tones": tones,
 }
 """Synthetic families that need nothing but a seed; babble needs voices."""
 
