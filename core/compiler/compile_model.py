@@ -15,7 +15,7 @@ from core.compiler import optimise, toolchain
 from core.compiler.bundle import bundle
 from core.compiler.candidates import Candidate, candidates
 from core.compiler.config import CompilerConfig, shapes_of
-from core.compiler.emit import EmitOptions, Program, emit
+from core.compiler.emit import EmitOptions, Program, emit, flags_for
 from core.compiler.graph import CompileError, Graph
 from core.compiler.importer import Imported, operators_of, read_model
 from core.compiler.interpret import interpret
@@ -232,7 +232,7 @@ def report(compiled: Compiled, runtimes: Mapping[str, Mapping[str, float]] | Non
     return {
         "model": {"name": compiled.name, "sha256": compiled.sha256, "opset": compiled.imported.opset, "exporter": compiled.imported.exporter,
                   "nodes": len(compiled.imported.graph.nodes), "operators": dict(operators_of(compiled.imported.graph))},
-        "target": choice.target.name, "flags": list(toolchain.flags(choice.target)), "processor": optimise.processor(), "compiler": _compiler(), "config": asdict(compiled.config),
+        "target": choice.target.name, "flags": list(flags_for(choice.target)), "processor": optimise.processor(), "compiler": _compiler(), "config": asdict(compiled.config),
         "latency_us": {**ours, **{name: dict(row) for name, row in (runtimes or {}).items()}}, "limit_us": limit_us,
         "budget_us": compiled.config.budget_us, "within_budget": compiled.within_budget,
         "max_abs_error": None if verified is None else _number(verified.max_abs_error), "max_relative_error": None if verified is None else _number(verified.max_relative_error),

@@ -22,7 +22,7 @@ from core.compiler.interpret import interpret
 from core.compiler.lower.registry import variants
 from core.compiler.lower.variant import Target, Variant
 from core.compiler.single import Single, logical, samples, single, stored
-from core.compiler.toolchain import Built, call, compile_batch, compiler, flags, measure
+from core.compiler.toolchain import Built, call, compile_batch, compiler, measure
 from core.errors import EngineError
 from core.exhibit import Progress, silent
 from core.ran.result_cache import Cache
@@ -428,7 +428,7 @@ def _times(sizes: Sequence[int]) -> str:
 def code_version() -> str:
     """A hash over the lowerings, the templates and what puts them together."""
     root, made = Path(__file__).parent, hashlib.sha256(np.__version__.encode())
-    for path in sorted([*root.glob("lower/*.py"), *root.glob("templates/*.h"), root / "templates" / "runner.cpp", root / "emit.py", root / "buffers.py", root / "single.py"]):
+    for path in sorted([*root.glob("lower/*.py"), *root.glob("templates/*.h"), root / "templates" / "runner.cpp", *(root / f"{name}.py" for name in ("emit", "buffers", "single", "toolchain"))]):
         made.update(path.name.encode() + path.read_bytes())
     return made.hexdigest()
 
@@ -445,8 +445,8 @@ def processor() -> str:
 
 
 def here(target: Target) -> str:
-    """What a measurement holds for: processor, compiler, flags, target and the code that wrote the kernels."""
-    return json.dumps([processor(), compiler().version, flags(target), target.name, code_version()])
+    """What a measurement holds for: processor, compiler, target and the code that writes and compiles the kernels."""
+    return json.dumps([processor(), compiler().version, target.name, target.flags, code_version()])
 
 
 def default_cache() -> Cache:
