@@ -11,10 +11,10 @@ from core.errors import ConfigError, InputError, LimitError
 from core.exhibit import option
 from core.handwriting.anatomy import anatomies
 from core.handwriting.deformation import Weights, join_batch
-from core.handwriting.hand import HANGING, MARKS, Hand, Letter, nearest_hand
+from core.handwriting.hand import ACCENTS, BELOW, HANGING, Hand, Letter, accented, nearest_hand
 from core.handwriting.labels import BODY, HEAD, ISOLATED, TAIL
 from core.handwriting.layout import BRIDGE, LIFT, MERGE, Ends, Placed, decide, ends, white
-from core.handwriting.strokes import Ink, Stroke
+from core.handwriting.strokes import Ink, Stroke, resample
 
 BRIDGED = 4
 """Class of a point that no letter drew: of a bridge, or of the way along a bowl. The others are HEAD, BODY, TAIL and ISOLATED."""
@@ -224,28 +224,22 @@ class Chooser:
         variants = hand.variants(char)
         if variants:
             return variants[(turn + self.config.seed) % len(variants)]
-        base, *marks = unicodedata.normalize("NFD", char)
-        found = [self._mark(hand, mark) for mark in marks]
-        if not marks or not hand.variants(base) or not all(found):
+        parts = accented(char)
+        if not parts or not hand.variants(parts[0]):
             return None
         self.accented[char] = None
-        key = (char, turn % len(hand.variants(base)))
-        made = hand.__dict__.setdefault("_accented", {})
+        key = (char, turn % len(hand.variants(parts[0])))
+        made = hand.__dict__.setdefault("_accented", {})  # a frozen hand may remember what follows from it
         if key not in made:
-            made[key] = _with_marks(char, hand.variants(base)[key[1]], found)
+            made[key] = _with_accents(char, hand.variants(parts[0])[key[1]], parts[1], hand.slant)
         return made[key]
-
-    def _mark(self, hand: Hand, mark: str) -> Letter | None:
-        name = MARKS.get(mark, mark)
-        lender = hand if hand.variants(name) else self._lender()
-        return lender.variants(name)[0] if lender and lender.variants(name) else None
 
     def notes(self) -> list[str]:
         said = []
         if self.borrowed:
             said.append(f"Borrowed from {self.lender.title or self.lender.name}, because this hand has none: {' '.join(self.borrowed)}.")
         if self.accented:
-            said.append(f"Put together from a letter and its accent: {' '.join(self.accented)}.")
+            said.append(f"Put together from a letter and an accent drawn here: {' '.join(self.accented)}.")
         if self.unknown:
             shown = " ".join(list(self.unknown)[:12]) + (" ..." if len(self.unknown) > 12 else "")
             said.append(f"Left out, because no hand here has a letter for it: {shown}. Draw it on the pad to have it written.")
@@ -254,21 +248,25 @@ class Chooser:
         return said
 
 
-def _with_marks(char: str, base: Letter, marks: list[Letter]) -> Letter:
+def _with_accents(char: str, base: Letter, accents: str, slant: float) -> Letter:
     """A letter with its accents above (a cedilla below) as strokes of their own; the dot of i and j makes room."""
     strokes = list(base.ink.strokes)
     if base.char in "ij" and len(strokes) > 1:
         strokes = [stroke for stroke in strokes if stroke.xy[:, 1].max() > -0.9]
     xy = np.concatenate([stroke.xy for stroke in strokes])
-    band = xy[(xy[:, 1] < -0.5) & (xy[:, 1] > -1.2)] if xy[:, 1].min() > -1.4 else xy[xy[:, 1] < xy[:, 1].min() + 0.5]
-    middle, top = (band[:, 0].min() + band[:, 0].max()) / 2, xy[:, 1].min() - 0.22
-    end_s = float(strokes[-1].t_s[-1])
-    for mark in marks:
-        left, high, right, low = mark.ink.box
-        below = mark.char == "¸"
-        dy = 0.02 - high if below else top - low
-        top = top if below else top - (low - high) - 0.12
-        strokes += [stroke.moved(middle - (left + right) / 2, dy, end_s + 0.15) for stroke in mark.ink.strokes]
+    high, top = xy[xy[:, 1] < xy[:, 1].min() + 0.35, 0], float(xy[:, 1].min()) - 0.2
+    middle, clock = float(high.min() + high.max()) / 2 + 0.2 * slant, float(strokes[-1].t_s[-1])
+    low = xy[xy[:, 1] > -0.15, 0]
+    for accent in accents:
+        below = accent == BELOW
+        at = np.array([(low.min() + low.max()) / 2 if below and len(low) else middle, 0.0 if below else top])
+        for line in ACCENTS[accent]:
+            points = np.array(line)
+            points = resample(np.column_stack([points[:, 0] - slant * points[:, 1], points[:, 1]]), max(3, 2 * len(line))) + at
+            clock += 0.1
+            strokes.append(Stroke.of(points, clock + 0.01 * np.arange(len(points))))
+            clock = float(strokes[-1].t_s[-1])
+        top -= 0.0 if below else 0.36
     return Letter(char, Ink(tuple(strokes)), base.variant)
 
 
@@ -366,7 +364,7 @@ def _lay_out_page(words: list[list[Placed]], per_line: list[int], config: Compos
 # ---------------------------------------------------------------- joins
 
 def solve(pairs: list, config: ComposeConfig) -> list[Join]:
-    """Joins of (left, right, meeting), positions still open: all solves in one batch; where a point would move too far a bridge, and where that fails a lift."""
+    """Joins of (left, right, meeting), positions still open: all solves in one batch; where a point would move too far a bridge, else a lift."""
     mode = "merge" if config.exact else "solve"
     wanted = [(k, ends(left, right, meeting.kind)) for k, (left, right, meeting) in enumerate(pairs) if meeting.kind != LIFT]
     found = _bent(wanted, mode, config.weights)

@@ -207,18 +207,39 @@ def _width(hand: Hand, char: str) -> float:
 
 
 def missing(text: str, hand: Hand) -> tuple[str, ...]:
-    """Characters of `text` that `hand` has no letter for (accents count as their base letter and their mark), in order of appearance, each once."""
+    """Characters of `text` that `hand` has no letter for (an accented letter counts as its base), in order of appearance, each once."""
     wanted = dict.fromkeys(char for char in text if not char.isspace())
-    return tuple(char for char in wanted if not hand.variants(char) and not all(hand.variants(part) for part in _decomposed(char)))
+    return tuple(char for char in wanted if not hand.variants(char) and not (accented(char) and hand.variants(accented(char)[0])))
 
 
-def _decomposed(char: str) -> list[str]:
-    parts = unicodedata.normalize("NFD", char)
-    return [parts[0], *(MARKS.get(mark, mark) for mark in parts[1:])] if len(parts) > 1 else [char]
+def accented(char: str) -> tuple[str, str] | None:
+    """The letter and the accents that make a character, where all of these can be drawn; else None."""
+    base, marks = (parts := unicodedata.normalize("NFD", char))[0], parts[1:]
+    return (base, marks) if marks and all(mark in ACCENTS for mark in marks) else None
 
 
-MARKS = {"\u0300": "`", "\u0301": "´", "\u0302": "^", "\u0303": "~", "\u0308": "¨", "\u030a": "°", "\u0327": "¸"}
-"""Combining marks and the letter of a hand that draws them."""
+def _round(radius: float, count: int = 12) -> list[tuple[float, float]]:
+    turn = np.linspace(-np.pi / 2, 1.5 * np.pi, count)
+    return [(float(radius * np.cos(t)), float(radius * np.sin(t) - radius)) for t in turn]
+
+
+BELOW = "\u0327"
+_DOT = [(-0.01, -0.1), (0.01, -0.04)]
+ACCENTS: dict[str, list[list[tuple[float, float]]]] = {
+    "\u0300": [[(-0.14, -0.3), (-0.03, -0.16), (0.1, 0.0)]],
+    "\u0301": [[(0.14, -0.3), (0.02, -0.16), (-0.12, 0.0)]],
+    "\u0302": [[(-0.18, 0.0), (-0.09, -0.12), (0.0, -0.24), (0.09, -0.12), (0.18, 0.0)]],
+    "\u0303": [[(-0.24, -0.02), (-0.2, -0.1), (-0.13, -0.15), (-0.05, -0.12), (0.05, -0.05), (0.13, -0.03), (0.2, -0.08), (0.24, -0.16)]],
+    "\u0304": [[(-0.2, 0.0), (0.0, 0.0), (0.2, 0.0)]],
+    "\u0306": [[(-0.18, -0.2), (-0.12, -0.06), (0.0, 0.0), (0.12, -0.06), (0.18, -0.2)]],
+    "\u0307": [_DOT],
+    "\u0308": [[(x - 0.15, y) for x, y in _DOT], [(x + 0.15, y) for x, y in _DOT]],
+    "\u030a": [_round(0.12)],
+    "\u030b": [[(0.0, -0.28), (-0.14, 0.0)], [(0.22, -0.28), (0.06, 0.0)]],
+    "\u030c": [[(-0.18, -0.24), (-0.09, -0.12), (0.0, 0.0), (0.09, -0.12), (0.18, -0.24)]],
+    BELOW: [[(0.02, 0.0), (-0.03, 0.12), (0.07, 0.15), (0.1, 0.24), (0.02, 0.31), (-0.1, 0.3)]],
+}
+"""Combining accents as pen strokes, drawn here: x-heights, y down, middle at x = 0; those above a letter stand on y = 0, the cedilla hangs from it."""
 
 
 # ---------------------------------------------------------------- bytes
