@@ -7,7 +7,7 @@ from core.compiler.graph import Graph, check
 from core.compiler.graph_text import digest
 from core.compiler.passes import (
     assign_layouts, common_subexpressions, fold_batch_norm, fold_constants, fold_layernorm, fuse_activation, fuse_attention, fuse_bias, fuse_maps, fuse_residual, merge_qkv,
-    recognise_gelu, recognise_layer_norm, second_output, simplify_shapes,
+    recognise_gelu, recognise_layer_norm, second_output, sink_reshapes, simplify_shapes,
 )
 
 MOST_CANDIDATES = 128
@@ -39,10 +39,12 @@ def _tidy(graph: Graph) -> Graph:
 STEPS: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (
     ("batch_norm", fold_batch_norm.run),
     ("bias", fuse_bias.run),
+    (ALWAYS, sink_reshapes.run),
     ("gelu", recognise_gelu.run),
     ("layer_norm", recognise_layer_norm.run),
     ("qkv", merge_qkv.run),
     ("attention", fuse_attention.run),
+    (ALWAYS, sink_reshapes.run),
     ("activation", fuse_activation.run),
     ("residual", fuse_residual.run),
     ("activation", fuse_activation.run),

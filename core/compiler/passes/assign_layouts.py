@@ -11,7 +11,7 @@ from core.compiler.graph import CHANNELS_LAST, COLUMNS, Graph, Node
 from core.compiler.passes.rewrite import Rewrite
 
 PIXELWISE = frozenset({"Conv", "Map", "Pool", "Concat", "LRN"})
-TOKENWISE = frozenset({"Dense", "Attention", "Map", "Normalise"})
+TOKENWISE = frozenset({"Dense", "Attention", "Map"})
 TOKENS = 16
 """Columns pay when tokens come in whole registers of the widest target."""
 
@@ -96,6 +96,8 @@ def _tokens(graph: Graph) -> set[str]:
     shapes = {graph.shape(name) for name in touched}
     fitting = all(s[-2] % TOKENS == 0 and s[-2] > 0 and all(x == 1 for x in s[:-2]) for s in shapes)
     if not attentions or not fitting or not set(touched) <= names or any(n.get("head_layout") == "heads" for n in attentions):
+        return set()
+    if any(n.op == "Normalise" for n in graph.nodes):  # a norm that could not be folded runs along features, which lie side by side in rows only
         return set()
     tokens = {s[-2] for s in shapes}
     return {n for n in names if graph.shape(n)[-2] in tokens and all(x == 1 for x in graph.shape(n)[:-2])}

@@ -145,3 +145,12 @@ def test_both_exporters_end_in_the_same_nodes(name, exporter, shared_data):
     assert {op: found.count(op) for op in set(found)} == expected
     (made,) = interpret(best, [x], np.float64).values()
     assert np.abs(made - y).max() <= 1e-6 * np.abs(y).max()
+
+
+def test_reshapes_between_products_and_residuals_are_no_obstacle():
+    """As torch's own encoder layer has it: products on [tokens, width] between norms and sums on [1, tokens, width]."""
+    proto = model([node("LayerNormalization", "h g b", "n", axis=-1), node("Reshape", "n flat", "f"), node("MatMul", "f v", "m"), node("Add", "m c", "l"), node("Reshape", "l whole", "w3"),
+                   node("Add", "h w3", "y")], {"h": [1, 6, WIDTH]}, ["y"],
+                  {"g": weights((WIDTH,), 2), "b": weights((WIDTH,), 3), "v": weights((WIDTH, WIDTH), 4), "c": weights((WIDTH,), 5), "flat": np.array([6, WIDTH]), "whole": np.array([1, 6, WIDTH])})
+    best = same(graph_of(proto))[0].graph
+    assert [n.op for n in best.nodes] == ["Normalise", "Dense"] and len(best.nodes[1].inputs) == 4 and best.nodes[0].inputs[1:] == ()

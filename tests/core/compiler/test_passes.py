@@ -64,7 +64,7 @@ def test_every_pass_file_of_the_pipeline_has_a_golden_and_a_contract():
         text = __import__(run.__module__, fromlist=["x"]).__doc__
         if module != "candidates":
             assert text and "Takes" in text and "Gives" in text, module
-        assert module in SHOWN or module in ("candidates", "merge_qkv", "fuse_attention", "fold_layernorm", "assign_layouts")
+        assert module in SHOWN or module in ("candidates", "merge_qkv", "fuse_attention", "fold_layernorm", "assign_layouts", "sink_reshapes")
 
 
 # ---------------------------------------------------------------- equivalence
