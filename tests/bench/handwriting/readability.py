@@ -18,7 +18,7 @@ picture river school second sentence should something story through together unt
 
 def sections(options: Namespace, versions: dict) -> Iterator[tuple[Section, dict | None]]:
     """One row per hand and engine; the headline is the mean over hands, pooled over engines."""
-    engines, words = readers(), WORDS[:8] if options.quick else WORDS
+    engines, words = readers(), WORDS[::14] if options.quick else WORDS[::2]
     section = Section("readability", f"What OCR engines read, {len(words)} words by themselves, before and after joining",
                       "CRR and WRR in per cent, capitals and small letters alike; fall: points lost from unjoined to joined. Both engines were made for print: only differences count")
     if not engines:

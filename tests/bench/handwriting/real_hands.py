@@ -18,7 +18,7 @@ from tests.bench.harness import Section
 
 SPACING = 1 / 9
 """x-heights between points of letters cut from words: what the joins are weighed for."""
-FEWEST_JOINED, WORDS = 50, 40
+FEWEST_JOINED, WORDS = 50, 20
 """Joined letters a writer has to have; words of theirs that are written again."""
 
 
