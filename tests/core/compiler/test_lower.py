@@ -90,6 +90,8 @@ GRAPHS = {
     "conv depthwise": conv((1, 20, 8, 9), (20, 1, 3, 3), (1, 20, 8, 9), pads=(1, 1, 1, 1), group=20, activation="relu"),
     "conv channels last": conv((1, 5, 8, 9), (7, 5, 3, 3), (1, 7, 4, 5), pads=(1, 1, 1, 1), strides=(2, 2), layouts=(CHANNELS_LAST,), out_layout=CHANNELS_LAST),
     "conv residual": conv((1, 4, 6, 7), (18, 4, 3, 3), (1, 18, 6, 7), pads=(1, 1, 1, 1), shapes=[(1, 4, 6, 7)], activation="relu"),
+    "conv strided": conv((2, 3, 11, 40), (10, 3, 3, 4), (2, 10, 5, 12), strides=(2, 3), pads=(1, 2, 0, 1), dilations=(1, 2), activation=("clip", -0.5, 0.75)),
+    "conv second": conv((1, 4, 6, 7), (5, 4, 3, 3), (1, 5, 6, 7), pads=(1, 1, 1, 1), second=(1, 5, 6, 7), constants={"gamma": weights(5), "beta": weights(5)}),
     "conv 3d": conv((1, 2, 4, 5, 6), (3, 2, 2, 3, 2), (1, 3, 3, 5, 6), pads=(0, 1, 1, 0, 1, 0)),
     "conv transposed": conv((1, 4, 5, 6), (4, 3, 3, 2), (1, 6, 11, 8), op="ConvTranspose", group=2, strides=(2, 1), pads=(0, 0, 0, 0), dilations=(1, 2), constants={"b": weights(6)}),
     "pool max": pooled("max", (1, 3, 9, 10), (1, 3, 5, 5), (3, 2), strides=(2, 2), pads=(1, 0, 1, 0)),
@@ -123,6 +125,8 @@ GRAPHS["dense all"] = replace(GRAPHS["dense all"], constants={"w": weights(20, 3
     replace(n, inputs=("x0", "w", "b", "x3", "x4")) for n in GRAPHS["dense all"].nodes))
 GRAPHS["conv residual"] = replace(GRAPHS["conv residual"], inputs=("x0", "r"), tensors={**GRAPHS["conv residual"].tensors, "r": Tensor("r", (1, 18, 6, 7))}, nodes=tuple(
     replace(n, inputs=("x0", "w", "b", "r")) for n in GRAPHS["conv residual"].nodes))
+
+GRAPHS["conv second"] = replace(GRAPHS["conv second"], nodes=tuple(replace(n, inputs=("x0", "w", "b", "", "gamma", "beta")) for n in GRAPHS["conv second"].nodes))
 
 
 def sample(tensor: Tensor, rng: np.random.Generator) -> np.ndarray:
