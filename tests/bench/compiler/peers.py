@@ -1,10 +1,11 @@
-"""What a user would pick instead: OpenVINO and ONNX Runtime behind C++ callers, in turn with ours; ncnn and IREE in environments of their own, on the same core."""
+"""What a user would pick instead: OpenVINO and ONNX Runtime behind C++ callers, in turn with ours; ncnn, IREE and torch in processes of their own, on the same core."""
 
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -138,6 +139,16 @@ def ncnn(case: Case, blocks: int) -> Answer:
     return Answer(said["best_us"], said["median_us"], relative_error(output, case.reference.ravel()) if output.size == case.reference.size else None)
 
 
+def torch(case: Case, blocks: int) -> Answer:
+    """Eager torch of this environment on the model rebuilt from its constants. Raises RivalMissing."""
+    np.save(case.folder / "torch.npy", case.inputs[0])
+    with Worker(sys.executable, REQUIREMENTS / "torch_worker.py") as worker:
+        said = worker.ask(name=case.name, model=str(case.model), input=str(case.folder / "torch.npy"), blocks=blocks, core=case.core)
+    if "error" in said:
+        raise RivalMissing(f"It did not run: {said['error']}")
+    return Answer(said["best_us"], said["median_us"], relative_error(np.array(said["output"], np.float32), case.reference.ravel()))
+
+
 def iree(case: Case, blocks: int) -> Answer:
     """IREE for this processor, timed by its own tool: CPU time of one thread. Raises RivalMissing."""
     tools = prepare("iree").parent
@@ -180,4 +191,4 @@ def _last(said: str) -> str:
 
 
 CALLED = {"OpenVINO": openvino, "onnxruntime C": onnxruntime_c}
-APART = {"ncnn": ncnn, "IREE": iree}
+APART = {"ncnn": ncnn, "IREE": iree, "torch eager": torch}
