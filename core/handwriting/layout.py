@@ -128,8 +128,8 @@ def _leaving(left: Placed, right: Placed) -> np.ndarray:
 def _cut(left: Placed, right: Placed) -> int:
     """Points at the end of a rising tail that are left out, because the next letter starts lower (e): as many as lie above its start, four stay."""
     a, b = left.anatomy, right.anatomy
-    if a.end != RUNNING or b.start != RISING or a.tail < 6:
-        return 0
+    if a.end != RUNNING or b.start != RISING or a.tail < 6 or left.strokes[a.last][-1, 1] < HIGH:
+        return 0  # the last upstroke of w or v is no tail to shorten
     tail, start = left.strokes[a.last][-a.tail:], right.strokes[b.first][0, 1]
     rising = (np.diff(tail[3:, 1]) < 0).all() and tail[3, 1] > start
     return min(int((tail[:, 1] < start - 0.03).sum()), a.tail - 4) if rising else 0
