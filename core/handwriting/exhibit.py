@@ -116,7 +116,7 @@ def run(sources: Sequence[Source], config: Config = Config(), progress: Progress
 
 @lru_cache
 def _models() -> dict[str, str]:
-    return {"point classifier": hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]}
+    return {"point classifier": f"{WEIGHTS.name} {hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]}"}
 
 
 @contextmanager

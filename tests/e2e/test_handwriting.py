@@ -156,6 +156,25 @@ def test_the_pad_takes_pen_pressure_and_time_on_its_lines(mounted):
     assert stroke["t"][0] == 0 and stroke["t"] == sorted(stroke["t"]) and set(stroke["p"]) == {0.5}
 
 
+def test_a_finger_writes_with_its_pressure_and_a_palm_beside_it_does_not(mounted):
+    page = mounted("ink_pad", PAD)
+    box, touch = page.get_by_role("application").bounding_box(), page.context.new_cdp_session(page)
+
+    def move(kind: str, *points: tuple[float, float]) -> None:
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [
+            {"x": box["x"] + x, "y": box["y"] + y, "force": 0.8, "id": k} for k, (x, y) in enumerate(points)]})
+
+    move("touchStart", (100, 60))
+    move("touchStart", (100, 60), (300, 200))
+    for step in range(1, 9):
+        move("touchMove", (100 + 4 * step, 60 + 9 * step), (300 + step, 200))
+    move("touchEnd")
+    page.get_by_role("button", name="Take this l").click()
+    (_, found), = page.evaluate(SENT)
+    stroke, = found["letters"][0]["strokes"]
+    assert len(stroke["x"]) >= 5 and max(stroke["y"]) - min(stroke["y"]) > 0.5 and stroke["p"][-1] == pytest.approx(0.8, abs=0.01)
+
+
 def test_the_pad_is_worked_by_keys_alone(mounted):
     page = mounted("ink_pad", PAD)
     page.get_by_role("application").focus()
