@@ -113,12 +113,11 @@ def _told(compiled: Compiled, ran: Race | None, refused: str, machine: Roofline 
     choice, program, graph = compiled.choice, compiled.program, compiled.imported.graph
     where = {span.node: span for span in program.spans}
     variants = {index: span.variant for index, span in where.items()}
-    rules = {c.name: c.rules for c in (choice.candidate,)}
     return {
         "model": {"name": compiled.name, "sha256": compiled.sha256, "bytes": len(compiled.data), "opset": compiled.imported.opset, "exporter": compiled.imported.exporter, "benchmark": recognise(compiled.data),
                   "inputs": _tensors(compiled.imported, graph.inputs), "outputs": _tensors(compiled.imported, graph.outputs)},
         "stem": program.name, "before": graph_story(graph), "after": graph_story(choice.graph, variants),
-        "candidates": [{"name": t.candidate, "rules": list(rules.get(t.candidate, ())), "nodes": t.nodes, "best_us": t.measured_us, "predicted_us": t.predicted_us, "chosen": t.chosen} for t in choice.totals],
+        "candidates": [{"name": t.candidate, "rules": list(t.rules), "nodes": t.nodes, "best_us": t.measured_us, "predicted_us": t.predicted_us, "chosen": t.chosen} for t in choice.totals],
         "measured": [{"label": f"{m.operation} {m.shapes}", "variant": m.variant, "best_us": m.us, "chosen": m.chosen, "decided": m.decided} for m in choice.measured if m.us],
         "ruled": sum(m.us is None for m in choice.measured), "discarded": [{"What": d.what, "Variant": d.variant, "Reason": d.reason} for d in choice.discarded],
         "blocks": [{"node": s.node, "first": s.first, "last": s.last} for s in program.spans], "race": [row_story(row) for row in ran.rows] if ran else [], "race_refused": refused,
