@@ -55,4 +55,16 @@ def handwriting() -> str:
     return _plate(body + "".join(f'<path d="{d}" fill="none" stroke="{LIT}" stroke-width="4.2" stroke-linecap="round"/>' for d in joins))
 
 
-PLATES = {"table": table, "dmimo": dmimo, "compiler": compiler, "handwriting": handwriting}
+def speech() -> str:
+    """A noisy envelope at the left of a divider, the bare voice lit at its right."""
+    heights = (10, 22, 48, 70, 52, 30, 14, 26, 58, 84, 66, 40, 20, 12, 34, 62, 76, 50, 28, 12)
+    body = ""
+    for n, height in enumerate(heights):
+        x = 70 + 18 * n
+        if x < 240:
+            body += f'<path d="M{x} {100 - height / 2 - 14}V{100 + height / 2 + 14}" stroke="{LINE}" stroke-width="9"/>'
+        body += f'<path d="M{x} {100 - height / 2}V{100 + height / 2}" stroke="{LIGHT if x < 240 else LIT}" stroke-width="5" stroke-linecap="round"/>'
+    return _plate(body + f'<path d="M241 34V166" stroke="{LIGHT}" stroke-width="2"/><circle cx="241" cy="100" r="8" fill="{GROUND}" stroke="{LIGHT}" stroke-width="2"/>')
+
+
+PLATES = {"speech": speech, "table": table, "dmimo": dmimo, "compiler": compiler, "handwriting": handwriting}

@@ -1,0 +1,82 @@
+"""The speech exhibit: a recording in, restored by diffusion in a small latent; players in step, a wipe over the spectrograms, measures, the steps, the cost."""
+
+import pandas as pd
+import streamlit as st
+
+from app import desk, recorded
+from app.figures import speech as figures
+from app.pieces import base_px, mode, nb, plain, small
+from app.registry import exhibit
+from app.room import room
+from app.widgets.downloads import download, download_row, zipped
+from app.widgets.sound_player import sound_player
+
+ROW = exhibit("speech")
+
+
+def chart(drawn: tuple, key: str) -> None:
+    """A figure with its alternative text."""
+    fig, alt = drawn
+    st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=alt, key=f"speech:{key}")
+
+
+def chosen(view: desk.View) -> str:
+    """The recording on show; a run over several has a choice."""
+    names = figures.stems(view)
+    return st.selectbox("Recording", names, key="speech:stem") if len(names) > 1 else names[0]
+
+
+def show(view: desk.View) -> None:
+    """The player with its wipe, what it is made of, downloads."""
+    stem = chosen(view)
+    this = figures.clip(view, stem)
+    sound_player(figures.player_story(view, stem), key=f"speech:player:{view.id}:{stem}")
+    small(plain(this.told["words"]))
+    download_row("Save as", view.files, [("WAV, 48 kHz", f"{stem}.restored.wav"), ("Measures, JSON", f"{stem}.json")], "speech:save")
+    if len(figures.stems(view)) > 1:
+        download("Everything as a zip", f"{view.id or 'speech'}.zip", zipped(view.files), "speech:zip", ":material/folder_zip:")
+
+
+def measures(view: desk.View) -> None:
+    """Every measure of every take."""
+    this = figures.clip(view, chosen(view))
+    st.subheader(nb("What changed, on the scale of what was tried here"), anchor=False)
+    chart(figures.measures_figure(this, mode(), base_px()), "measures")
+    small("Each line runs from the worst to the best value among the takes of this recording. " + ("The clean recording is known, so ours and the others are held against it." if this.take("clean")
+          else "There is no clean recording to compare with, so only DNSMOS, a network that guesses what listeners would say, can be given."))
+    st.dataframe(pd.DataFrame(figures.measures_table(this)), hide_index=True, alt="Measures of every take")
+
+
+def steps(view: desk.View) -> None:
+    """The states of the diffusion, one picture a step."""
+    this = figures.clip(view, chosen(view))
+    told = this.told["steps"]
+    st.subheader(nb(f"{len(told) - 1} step{'s' if len(told) != 2 else ''} from the input to the restored latent"), anchor=False)
+    columns = st.columns(min(len(told), 3), gap="small")
+    for n, step in enumerate(told):
+        with columns[n % len(columns)]:
+            st.image(figures.coloured(this.trace[step["picture"]]), width="stretch", alt=f"Spectrogram after step {n}, diffusion time {step['time']:.2f}")
+            small(f"t = {step['time']:.2f}")
+    small(plain(this.told["steps_words"]))
+
+
+def cost(view: desk.View) -> None:
+    """Quality against cost over our sizes and steps and the other tools, as recorded."""
+    rows = recorded.rows(ROW.slug, "quality")
+    if not rows:
+        small("The benchmark has not been recorded yet: run `launch.py bench speech --record`.")
+        return
+    st.subheader("Quality against cost, recorded", anchor=False)
+    measure = st.segmented_control("Measure", ("ovrl", "pesq", "estoi", "si_sdr"), default="ovrl", required=True, key="speech:measure", label_visibility="collapsed",
+                                   format_func=lambda key: figures.MEASURES[key][0])
+    chart(figures.cost_figure(rows, measure, mode(), base_px()), "cost")
+    small(f"Voices, noises and rooms that training never saw; one thread. Recorded by `launch.py bench speech` on {recorded.value(ROW.slug, 'machine')}.")
+
+
+def explain(view: desk.View) -> None:
+    """The stages with their seconds, and the method."""
+    st.markdown(figures.stages_table(view.record))
+    small(plain(figures.clip(view, figures.stems(view)[0]).told["method"]))
+
+
+room(ROW, figures.finding, show, explain, views={"Measures": measures, "Steps": steps, "Cost": cost})
