@@ -70,7 +70,12 @@ static double solve_one(const double *lower, const double *diagonal, const doubl
 }
 
 typedef double Lane __attribute__((vector_size(64)));
+#if defined(__clang__) || __GNUC__ >= 12
 #define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef long long Places __attribute__((vector_size(64)));
+#define PICK(a, b, ...) __builtin_shuffle(a, b, (Places) {__VA_ARGS__})
+#endif
 
 /* Rows and columns of 8 x 8 values exchanged: row r of `from` begins at from + r * from_step. */
 TRI_INLINE void turn_tile(const double *from, ptrdiff_t from_step, double *to, ptrdiff_t to_step)
