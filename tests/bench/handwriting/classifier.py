@@ -30,8 +30,12 @@ def sections(options: Namespace, versions: dict) -> Iterator[tuple[Section, dict
     pooled = {record["name"]: record for record in logged}
     yield section, None if "U pooled" not in pooled else dict(
         macro_f1=pooled["U pooled"]["macro"], macro_f1_within_one=pooled["U pooled"]["macro_within_one"], rule_macro_f1=pooled["U pooled"]["rule_macro"],
-        people_head_f1=pooled["K pooled"]["head"], people_tail_f1=pooled["K pooled"]["tail"],
-        people_head_f1_within_one=pooled["K pooled"]["head_within_one"], people_tail_f1_within_one=pooled["K pooled"]["tail_within_one"])
+        **people(pooled.get("K pooled")))
+
+
+def people(record: dict | None) -> dict:
+    """Head and tail F1 on ligatures that people marked, where the log has them."""
+    return {} if record is None else {f"people_{side}_f1{tag}": record[f"{side}{tag}"] for side in ("head", "tail") for tag in ("", "_within_one")}
 
 
 def row_of(name: str, record: dict) -> dict:

@@ -104,8 +104,9 @@ def test_the_shipped_log_keeps_what_was_promised():
     records = [json.loads(line) for line in WEIGHTS.with_suffix(".jsonl").read_text("utf8").splitlines()]
     pooled = {record["name"]: record for record in records if record["event"] == "score"}
     assert records[0]["parameters"] <= 12_000 and records[-1]["bytes"] == WEIGHTS.stat().st_size
-    if "U pooled" in pooled:
-        assert pooled["U pooled"]["macro"] >= 0.86 and pooled["U pooled"]["macro_within_one"] >= 0.90
+    assert pooled["U pooled"]["macro"] >= 0.86 and pooled["U pooled"]["macro_within_one"] >= 0.90
+    assert sum(name.startswith("U ") for name in pooled) == 19                             # pooled, and every writer
+    if "K pooled" in pooled:
         assert min(pooled["K pooled"][side] for side in ("head", "tail")) >= 0.82
 
 
