@@ -111,14 +111,14 @@ def seconds_per_evaluation(size: Size, seconds: float = 4.0, repeats: int = 3) -
     return min(spent[1:]) / seconds
 
 
-def log_scores(options, split: str, checkpoint: bool, steps: tuple[int, ...], say: Callable[[dict], None]) -> None:
-    """One record per kind and method: means over the set."""
+def log_scores(options, split: str, checkpoint: bool, steps: tuple[int, ...], say: Callable[[dict], None], own: bool = False) -> None:
+    """One record per kind and method: means over the set. own: the network only."""
     from core.speech.train import Training, own_autoencoder
     from core.speech.weights import FOLDER, load_autoencoder, load_network
     autoencoder = own_autoencoder(options) if checkpoint else load_autoencoder()
     network = Training.begin(options, autoencoder).averaged() if checkpoint else load_network(FOLDER / f"speech-{options.tag}.npz")
     restorer = Restorer(network, autoencoder if options.domain == "latent" else None)
-    methods = classical()
+    methods = {} if own else classical()
     if options.process == "bridge":
         methods |= {f"ours {count}": lambda wave, count=count: restorer.restore(wave, Plan(steps=count)) for count in steps}
     else:

@@ -327,6 +327,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
                         "(or of the last checkpoint with --checkpoint) and of the classical bars on held-out mixtures")
     parser.add_argument("--export", action="store_true", help="train nothing: put the running mean of the last checkpoint into assets/weights")
     parser.add_argument("--checkpoint", action="store_true", help="with --evaluate: the running mean of the last checkpoint")
+    parser.add_argument("--own", action="store_true", help="with --evaluate: the network only, without the classical tools")
     parser.add_argument("--steps", type=int, nargs="*", default=[1], help="with --evaluate: numbers of bridge steps")
     given = parser.parse_args(argv)
     if not 0 < given.minutes <= 6000 or not 2 <= given.batch <= 256 or not 0 <= given.at_end <= 1 or not 1 <= given.fresh <= 64 or not 1 <= given.latent <= 32:
@@ -368,7 +369,7 @@ def main(argv: list[str] | None = None) -> None:
     if given.evaluate:
         from core.speech.evaluation import log_scores
         with logged(options.state / f"speech-{options.tag}.jsonl") as say:
-            log_scores(options, given.evaluate, given.checkpoint, tuple(given.steps), say)
+            log_scores(options, given.evaluate, given.checkpoint, tuple(given.steps), say, given.own)
         return
     if given.export:
         export(options)
