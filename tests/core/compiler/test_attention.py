@@ -42,7 +42,7 @@ GRAPHS = {
 def test_variants_agree_with_the_definition(target, tmp_path):
     if TARGETS[target] not in toolchain.targets():
         pytest.skip(f"this processor has no {target}")
-    errors = worst(GRAPHS, TARGETS[target], [attention.lower], tmp_path)
+    errors = worst(GRAPHS, TARGETS[target], [attention.lower], tmp_path, most=2 if target == "avx512" else 1)
     assert len(errors) >= len(GRAPHS) and max(errors.values()) < 2e-6, errors
 
 

@@ -59,7 +59,7 @@ def test_direct_kernels_agree_with_the_definition(target, tmp_path):
     if TARGETS[target] not in toolchain.targets():
         pytest.skip(f"this processor has no {target}")
     graphs = DIRECT if target == "avx512" else {k: g for k, g in DIRECT.items() if k in ("step 2, two results", "3 by 3 from planes", "head", "depthwise")}
-    errors = worst(graphs, TARGETS[target], [conv.lower], tmp_path)
+    errors = worst(graphs, TARGETS[target], [conv.lower], tmp_path, most=2 if target == "avx512" else 1)
     assert len(errors) >= len(graphs) and max(errors.values()) < 2e-6, errors
 
 
@@ -68,7 +68,7 @@ def test_winograd_agrees_within_its_stated_error(target, tmp_path):
     if TARGETS[target] not in toolchain.targets():
         pytest.skip(f"this processor has no {target}")
     graphs = WINOGRAD if target == "avx512" else {"odd, two results": WINOGRAD["odd, two results"]}
-    errors = worst(graphs, TARGETS[target], [winograd.lower], tmp_path, at_end=False)
+    errors = worst(graphs, TARGETS[target], [winograd.lower], tmp_path, at_end=False, most=3 if target == "avx512" else 2)
     assert len(errors) > len(graphs)
     for what, error in errors.items():
         assert error < (2e-6 if "6" not in what.split("winograd")[1] else 1e-5), (what, error)

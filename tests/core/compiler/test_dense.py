@@ -53,7 +53,7 @@ def test_variants_agree_with_the_definition(target, tmp_path):
     if TARGETS[target] not in toolchain.targets():
         pytest.skip(f"this processor has no {target}")
     graphs = GRAPHS if target == "avx512" else {k: g for k, g in GRAPHS.items() if k in ("one row", "rows, everything", "columns", "columns to rows")}
-    errors = worst(graphs, TARGETS[target], [dense.lower], tmp_path)
+    errors = worst(graphs, TARGETS[target], [dense.lower], tmp_path, most=9 if target == "avx512" else 2)
     assert len(errors) >= len(graphs) and max(errors.values()) < 2e-6, errors
 
 
