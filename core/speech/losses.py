@@ -1,7 +1,8 @@
-"""What the latent network is trained on: compressed magnitudes and complex bins, SI-SDR, the latent itself, and a loudness disturbance in the manner of PESQ.
+"""What the latent network is trained on: compressed magnitudes and complex bins, SI-SDR, the latent itself, a loudness disturbance in the manner of PESQ and
+an intelligibility in the manner of ESTOI (Jensen and Taal 2016).
 
 The disturbance follows the structure of ITU-T P.862 (Bark bands, Zwicker loudness, symmetric and asymmetric part); bands and thresholds are our own
-closed forms, so its value is no PESQ score. The measured PESQ of the evaluation is the real one.
+closed forms, so its value is no PESQ score, nor is the other an ESTOI: our frames, no resampling. The evaluation measures the real ones.
 """
 
 from dataclasses import dataclass
@@ -28,19 +29,21 @@ class Weights:
     latent: float = 0.2
     sdr: float = 0.015
     loudness: float = 0.25
+    unlike: float = 0.5
 
 
 def terms(found: Tensor, wanted: Tensor, state: Tensor, clean_state: Tensor) -> dict[str, Tensor]:
-    """The five terms, each [b]. found, wanted: compressed STFT parts [b, 2, BINS, T] at the scale of the state; states [b, planes, F, T]."""
+    """The six terms, each [b]. found, wanted: compressed STFT parts [b, 2, BINS, T] at the scale of the state; states [b, planes, F, T]."""
     weights = _frequency_weights(found.device)
     power, power_wanted = (parts.square().sum(1) for parts in (found, wanted))
     level, level_wanted = ((value + FLOOR) ** 0.225 for value in (power, power_wanted))
     turn, turn_wanted = ((value + FLOOR) ** -0.275 for value in (power, power_wanted))
     norm = (weights * level_wanted.square()).mean((1, 2)).clamp_min(0.02)
+    linear = power ** (1 / EXPONENT), power_wanted ** (1 / EXPONENT)
     off = (found * turn[:, None] - wanted * turn_wanted[:, None]).square().sum(1)
     return dict(magnitude=(weights * (level - level_wanted).square()).mean((1, 2)) / norm, complex_=(weights * off).mean((1, 2)) / norm,
                 latent=(state - clean_state).square().mean((1, 2, 3)) / clean_state.square().mean((1, 2, 3)).clamp_min(0.005),
-                sdr=-_sdr_db(found, wanted, power, power_wanted), loudness=disturbance(power ** (1 / EXPONENT), power_wanted ** (1 / EXPONENT)))
+                sdr=-_sdr_db(found, wanted, power, power_wanted), loudness=disturbance(*linear), unlike=1 - intelligibility(*linear))
 
 
 def total(parts: dict[str, Tensor], weights: Weights = Weights()) -> Tensor:
@@ -73,6 +76,34 @@ def disturbance(power: Tensor, power_clean: Tensor) -> Tensor:
     symmetric = (widths.sum() * (apart.square() * widths).sum(1) + 1e-6).sqrt()
     asymmetric = (apart * excess * widths).sum(1)
     return 0.1 * symmetric.mean(1) + 0.0309 * asymmetric.mean(1)
+
+
+def intelligibility(power: Tensor, power_clean: Tensor, frames: int = 48, hop: int = 12) -> Tensor:
+    """Mean correlation of third-octave envelopes over stretches of 384 ms, normalised along time and then along bands [b]; 1 for equal ones.
+
+    Frames 40 dB or more under the loudest of the clean speech do not count. Linear powers [b, BINS, T].
+    """
+    bands = _thirds(power.device)
+    frames = min(frames, power.shape[-1])
+    level = power_clean.mean((1, 2), keepdim=True).clamp_min(1e-9)
+    parts = [torch.einsum("kf,bft->bkt", bands, value[:, :bands.shape[1]] / level).add(1e-6).sqrt().unfold(-1, frames, hop) for value in (power, power_clean)]
+    loud = parts[1].square().sum(1)
+    counts = (loud > 1e-4 * loud.amax((1, 2), keepdim=True)).float()
+    a, b = (_normal(_normal(part, -1), 1) for part in parts)
+    return ((a * b).sum(1) * counts).sum((1, 2)) / counts.sum((1, 2)).clamp_min(1)
+
+
+def _normal(x: Tensor, dim: int) -> Tensor:
+    x = x - x.mean(dim, keepdim=True)
+    return x / (x.square().sum(dim, keepdim=True) + 1e-8).sqrt()
+
+
+@lru_cache
+def _thirds(device: torch.device) -> Tensor:
+    """Fifteen third octaves from 150 Hz: sums over bins [15, F]."""
+    hz = np.arange(int(4_400 / RATE_HZ * WINDOW)) * RATE_HZ / WINDOW
+    centres = 150 * 2 ** (np.arange(15)[:, None] / 3)
+    return torch.from_numpy(((hz >= centres * 2 ** (-1 / 6)) & (hz < centres * 2 ** (1 / 6))).astype(np.float32)).to(device)
 
 
 @lru_cache

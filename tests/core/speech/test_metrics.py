@@ -58,6 +58,7 @@ def test_the_wiener_filter_lowers_steady_noise():
 def test_every_loss_term_grows_with_the_noise_and_vanishes_without():
     parts = [stft(torch.from_numpy(wave))[None] * 5 for wave in (CLEAN, noisy(20), noisy(5))]
     none, little, much = (losses.terms(found, parts[0], found[:, :, ::4, ::4], parts[0][:, :, ::4, ::4]) for found in parts)
+    assert float(none["unlike"]) == pytest.approx(0, abs=2e-3)
     for name in little:
         assert float(none[name]) < float(little[name]) < float(much[name]), name
     assert float(none["loudness"]) == pytest.approx(0, abs=2e-3)
@@ -68,6 +69,14 @@ def test_left_over_noise_disturbs_more_than_lost_speech():
     """The asymmetry of P.862: what was added weighs more than what was taken away."""
     spectrum = stft(torch.from_numpy(CLEAN))[None].square().sum(1) + 1e-6
     assert float(losses.disturbance(spectrum * 8 + 1e-4, spectrum)) > float(losses.disturbance(spectrum / 8, spectrum))
+
+
+def test_the_intelligibility_term_follows_estoi():
+    """The loss works on other frames and rates than ESTOI, but the two order and space noisy speech alike."""
+    power = [stft(torch.from_numpy(noisy(snr_db)))[None].square().sum(1) ** (1 / 0.667) for snr_db in (-5, 5, 15)]
+    clean = stft(torch.from_numpy(CLEAN))[None].square().sum(1) ** (1 / 0.667)
+    found = [float(losses.intelligibility(value, clean)) for value in power]
+    assert found == pytest.approx([metrics.estoi(noisy(snr_db), CLEAN) for snr_db in (-5, 5, 15)], abs=0.12)
 
 
 def test_losses_have_finite_gradients_at_silence():
