@@ -145,11 +145,11 @@ class Lens {
     const canvas = this.find(name), ratio = window.devicePixelRatio || 1, width = canvas.parentElement.clientWidth - (name === ".close" ? 24 : 0);
     if (height) canvas.style.height = `${height}px`;
     const tall = height || canvas.clientHeight;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(tall * ratio);
-    const paint = canvas.getContext("2d");
+    const paint = canvas.getContext("2d"), size = [Math.round(width * ratio), Math.round(tall * ratio)];
+    if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;   // sets the canvas anew: only where it has to
     paint.setTransform(ratio, 0, 0, ratio, 0, 0);
-    Object.assign(paint, { lineCap: "round", lineJoin: "round" });
+    paint.clearRect(0, 0, width, tall);
+    Object.assign(paint, { lineCap: "round", lineJoin: "round", globalAlpha: 1 });
     return { canvas, paint, width, height: tall };
   }
 
