@@ -24,12 +24,12 @@ SPEECH_DB = 79.0
 class Weights:
     """Shares of the terms of `terms`."""
 
-    magnitude: float = 1.0
+    magnitude: float = 1.5
     complex_: float = 0.3
     latent: float = 0.2
     sdr: float = 0.015
-    loudness: float = 0.25
-    unlike: float = 0.5
+    loudness: float = 0.4
+    unlike: float = 0.25
 
 
 def terms(found: Tensor, wanted: Tensor, state: Tensor, clean_state: Tensor) -> dict[str, Tensor]:
