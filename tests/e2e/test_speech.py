@@ -1,0 +1,28 @@
+"""Speech as a visitor meets it: the arrival sample plays in step with the other tools, its measures are there, the restored file is taken home."""
+
+import io
+
+import soundfile
+
+from tests.e2e.pages import settled
+
+
+def test_takes_play_in_step_and_the_file_is_taken_home(studio, visit):
+    page = visit()
+    page.set_default_timeout(180_000)
+    page.goto(f"{studio.url}/speech")
+    page.get_by_role("heading", name="of sound").wait_for()
+    settled(page)
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_timeout(700)
+    page.get_by_role("radio", name="As it was").click()
+    page.get_by_text("You hear: As it was").wait_for()
+    page.get_by_role("button", name="Pause").click()
+    with page.expect_download() as coming:
+        page.get_by_role("button", name="WAV, 48 kHz").click()
+    samples, rate_hz = soundfile.read(io.BytesIO(open(coming.value.path(), "rb").read()))
+    assert rate_hz == 48_000 and 9 < len(samples) / rate_hz < 10
+    page.get_by_test_id("stMain").get_by_text("Measures", exact=True).first.click()
+    page.get_by_text("Each line runs from the worst").wait_for()
+    page.get_by_test_id("stMain").get_by_text("Steps", exact=True).first.click()
+    page.get_by_text("t = 0.00").wait_for()
