@@ -14,6 +14,11 @@ MOST_VARIANTS = 3
 LARGEST_TURN = 1 << 20
 """Elements beyond which turning an activation for another lane order is not offered."""
 
+LONGEST_UNROLLED = 512
+"""Multiply-adds of whole registers beyond which one row is not unrolled: some 4 KB of code, 32 KB of weights with AVX-512."""
+MOST_DOTS = 2
+"""Registers of outputs up to which summing the lanes of each output is worth a trial."""
+
 
 @dataclass(frozen=True)
 class Product:
@@ -84,9 +89,26 @@ def _rows_variants(product: Product) -> tuple[Variant, ...]:
     work = {"multiplies": product.tokens * product.depth * up(product.width, lanes), "weight_bytes": 4 * product.depth * up(product.width, lanes), "error": error_of(product.node)}
     if product.tokens == 1:
         plans = [(1, v, c) for v, c in _vector_plans(registers, accumulators(product.target))]
-        return tuple(Variant(f"gemv {v}x{c}", lambda operand, p=(t, v, c): _rows(product, *p, operand), **work) for t, v, c in plans)
+        loops = tuple(Variant(f"gemv {v}x{c}", lambda operand, p=(t, v, c): _rows(product, *p, operand), **work) for t, v, c in plans)
+        return (*_unrolled_variants(product, work), *loops)
     blocks = spread(tiles(product.tokens, registers, accumulators(product.target), 14, 4), MOST_VARIANTS)
     return tuple(Variant(f"rows {t}x{v}", lambda operand, p=(t, v, _chains(t * v)): _rows(product, *p, operand), **work) for t, v in blocks)
+
+
+def _unrolled_variants(product: Product, work: dict) -> tuple[Variant, ...]:
+    """One row without loops over x: depth in lanes for few outputs, x crossed in registers for any; only where code and weights stay small.
+
+    Fewer than eight sums on their way are not offered: timed alone they look well, for calls overlap, but the next layer has to wait for them.
+    """
+    lanes, registers = product.target.lanes, -(-product.width // product.target.lanes)
+    if product.squares or up(product.depth, lanes) * registers > LONGEST_UNROLLED:
+        return ()
+    plans = [(v, c) for v, c in _vector_plans(registers, accumulators(product.target)) if v * c >= min(8, product.depth)]
+    crossed = tuple(Variant(f"crossed {v}x{c}", lambda operand, p=(v, c): _crossed(product, *p, operand), **work) for v, c in plans)
+    if registers > MOST_DOTS:
+        return crossed
+    terms = up(product.depth, lanes) * product.width
+    return (Variant("dots", lambda operand: _dots(product, operand), **{**work, "multiplies": terms, "weight_bytes": 4 * terms}), *crossed)
 
 
 def _vector_plans(registers: int, room: int) -> list[tuple[int, int]]:
@@ -117,13 +139,31 @@ def _rows(product: Product, block: int, registers: int, chains: int, operand) ->
     """Features in lanes."""
     lanes = product.target.lanes
     weights = packed(product.graph.constants[product.names[1]], registers * lanes, lanes)
-    return _code(product, ROWS, f"dense_rows<%s, {product.tokens}, {product.depth}, {product.width}>::run<{block}, {registers}, {chains}>", weights, "dense_rows.h", operand)
+    return _code(product, ROWS, f"dense_rows<%s, {_bool(product.squares)}, {product.tokens}, {product.depth}, {product.width}>::run<{block}, {registers}, {chains}>", weights, "dense_rows.h", operand)
 
 
 def _columns(product: Product, block: int, registers: int, operand) -> Code:
     """Tokens in lanes; weights are broadcast, so that no lane is filled up."""
     weights = packed(product.graph.constants[product.names[1]], block, 1)
-    return _code(product, COLUMNS, f"dense_columns<%s, {product.tokens}, {product.depth}, {product.width}>::run<{block}, {registers}>", weights, "dense_columns.h", operand)
+    return _code(product, COLUMNS, f"dense_columns<%s, {_bool(product.squares)}, {product.tokens}, {product.depth}, {product.width}>::run<{block}, {registers}>", weights, "dense_columns.h", operand)
+
+
+def _crossed(product: Product, registers: int, chains: int, operand) -> Code:
+    """Features in lanes, x in registers: in whole registers of x, lane l of row k stands for k ^ l; the rest is broadcast."""
+    lanes, depth, width = product.target.lanes, product.depth, up(product.width, product.target.lanes)
+    w = np.pad(product.graph.constants[product.names[1]], ((0, 0), (0, width - product.width)))
+    row, column = np.arange(depth)[:, None], np.arange(width)
+    crossed = w[np.where(row < depth // lanes * lanes, row ^ column % lanes, row), column]
+    return _code(product, ROWS, f"dense_crossed<%s, {depth}, {product.width}>::run<{registers}, {chains}>", packed(crossed, registers * lanes, lanes), "dense_crossed.h", operand)
+
+
+def _dots(product: Product, operand) -> Code:
+    """Depth in lanes: each output has sums of its own."""
+    lanes = product.target.lanes
+    w = np.zeros((up(product.depth, lanes), product.width), np.float32)
+    w[:product.depth] = product.graph.constants[product.names[1]]
+    blocks = [w[:, n:n + lanes].reshape(-1, lanes, min(lanes, product.width - n)).transpose(0, 2, 1).reshape(-1) for n in range(0, product.width, lanes)]
+    return _code(product, ROWS, f"dense_dots<%s, {product.depth}, {product.width}>::run", np.concatenate(blocks), "dense_dots.h", operand)
 
 
 def _code(product: Product, order: str, kernel: str, weights: np.ndarray, template: str, operand) -> Code:
@@ -137,9 +177,9 @@ def _code(product: Product, order: str, kernel: str, weights: np.ndarray, templa
         constants["residual"] = _residual(product, residual, order)
     lines, kind = activation(node.get("activation"))
     given, made, before, after, scratch = _turned(product, order, operand)
-    epilogue = f"dense_epilogue<{kind}, {_bool(scale)}, {_bool(bias)}, {residual_kind(node, residual)}>, {_bool(product.squares)}"
+    epilogue = f"dense_epilogue<{kind}, {_bool(scale)}, {_bool(bias)}, {residual_kind(node, residual)}>"
     arguments = (given, "weights", operand(scale) if scale else "nullptr", "bias" if bias else "nullptr",
-                 "residual" if "residual" in constants else operand(residual) if residual else "nullptr", made, operand(node.outputs[1]) if product.squares else "nullptr")
+                 "residual" if "residual" in constants else operand(residual) if residual else "nullptr", made, *((operand(node.outputs[1]),) if product.squares else ()))
     call = f"{kernel % epilogue}({{{', '.join(arguments)}}});"
     return Code("\n".join([*lines, *before, call, *after]), (template, *(("map_functions.h",) if lines else ()), *(("math_turn.h",) if before or after else ())), constants, scratch)
 
