@@ -79,4 +79,4 @@ def explain(view: desk.View) -> None:
     small(plain(figures.clip(view, figures.stems(view)[0]).told["method"]))
 
 
-room(ROW, figures.finding, show, explain, views={"Measures": measures, "Steps": steps, "Cost": cost})
+room(ROW, figures.finding, show, explain, views={"Measures": measures, "Diffusion": steps, "Cost": cost})

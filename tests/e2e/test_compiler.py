@@ -28,13 +28,13 @@ def arrived(studio, visit):
 def test_a_budget_a_node_and_a_bundle(arrived):
     page = arrived
     bars = page.locator(".js-plotly-plot")
-    assert "too late" not in bars.first.inner_text()
+    assert "too late" not in bars.first.text_content()
     slider = page.get_by_role("slider", name="Time the network may take")
     slider.focus()
     for _ in range(2):
         page.keyboard.press("ArrowRight")
     page.get_by_text("Calls later than 1.00 µs").wait_for()
-    assert "too late" in bars.first.inner_text()
+    assert "too late" in bars.first.text_content()
     page.get_by_test_id("stMain").get_by_text("Code", exact=True).first.click()
     page.get_by_text("From ", exact=False).first.wait_for()
     assert "Dense" in page.locator("code").first.inner_text() or "infer" in page.locator("code").first.inner_text()

@@ -24,5 +24,5 @@ def test_takes_play_in_step_and_the_file_is_taken_home(studio, visit):
     assert rate_hz == 48_000 and 9 < len(samples) / rate_hz < 10
     page.get_by_test_id("stMain").get_by_text("Measures", exact=True).first.click()
     page.get_by_text("Each line runs from the worst").wait_for()
-    page.get_by_test_id("stMain").get_by_text("Steps", exact=True).first.click()
+    page.get_by_test_id("stMain").get_by_text("Diffusion", exact=True).first.click()
     page.get_by_text("t = 0.00").wait_for()
