@@ -98,17 +98,19 @@ def _rows_variants(product: Product) -> tuple[Variant, ...]:
 def _unrolled_variants(product: Product, work: dict) -> tuple[Variant, ...]:
     """One row without loops over x: depth in lanes for few outputs, x crossed in registers for any; only where code and weights stay small.
 
-    Fewer than eight sums on their way are not offered: timed alone they look well, for calls overlap, but the next layer has to wait for them.
+    Four sums on their way or fewer are not offered: timed alone they look well, for calls overlap, but the next layer has to wait for them.
     """
     lanes, registers = product.target.lanes, -(-product.width // product.target.lanes)
     if product.squares or up(product.depth, lanes) * registers > LONGEST_UNROLLED:
         return ()
-    plans = [(v, c) for v, c in _vector_plans(registers, accumulators(product.target)) if v * c >= min(8, product.depth)]
+    plans = [(v, c) for v, c in _vector_plans(registers, accumulators(product.target)) if v * c > 4]
     crossed = tuple(Variant(f"crossed {v}x{c}", lambda operand, p=(v, c): _crossed(product, *p, operand), **work) for v, c in plans)
     if registers > MOST_DOTS:
         return crossed
     terms = up(product.depth, lanes) * product.width
-    return (Variant("dots", lambda operand: _dots(product, operand), **{**work, "multiplies": terms, "weight_bytes": 4 * terms}), *crossed)
+    dots = Variant("dots", lambda operand: _dots(product, operand), **{**work, "multiplies": terms, "weight_bytes": 4 * terms})
+    saves = product.depth >= 2 * lanes and 4 * product.width <= 3 * registers * lanes
+    return (dots, *crossed) if saves else (*crossed, dots)
 
 
 def _vector_plans(registers: int, room: int) -> list[tuple[int, int]]:
