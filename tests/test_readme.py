@@ -171,7 +171,15 @@ def handwriting_lines(found: dict) -> list[str]:
              f"| 10,000 systems of 20 points: times faster than a loop over solve_banded, than vectorised NumPy | **{times_of(many['solve_banded / ours'])}, {times_of(many['NumPy / ours'])}** |",
              f"| solves of a page of 1,000 joins | **{first['page_solve_ms']:.2f} ms** |",
              f"| {pooled['pairs']:,} pairs of letters, all hands: joins without a new crossing or spike | **{pooled['clean %']:.1f} %** |",
-             f"| largest gap left; largest movement of a point, in x-heights | **{pooled['largest gap']:.1g}**; {pooled['largest moved']:.2f} |"]
+             f"| largest gap left; largest movement of a point, in x-heights | **{pooled['largest gap']:.1g}**; {pooled['largest moved']:.2f} |",
+             f"| text to ink, {pick(rows_of(found, 'pipeline'), hand='allure')['hand']}, everything in memory: milliseconds a letter | **{first['ms_per_letter']:.2f}** |",
+             f"| point classifier, writers never seen, uniform labels: macro F1; within one point; turning-point rule | **{first['macro_f1']:.2f}; {first['macro_f1_within_one']:.2f}**; {first['rule_macro_f1']:.2f} |",
+             f"| the same on ligatures that people marked: head and tail F1; within one point | **{first['people_head_f1']:.2f}, {first['people_tail_f1']:.2f}; "
+             f"{first['people_head_f1_within_one']:.2f}, {first['people_tail_f1_within_one']:.2f}** |",
+             f"| characters no longer read once letters are joined, points: RapidOCR; Tesseract | **{first['crr_drop_rapidocr']:.1f}**; {first['crr_drop_tesseract']:.1f} |",
+             f"| real writers: characters read in their own ink more than in ours joined, points: RapidOCR; Tesseract | {first['crr_real_minus_joined_rapidocr']:.1f}; "
+             f"{first['crr_real_minus_joined_tesseract']:.1f} |",
+             f"| style distance to the writer's real words: unjoined, joined; joined is nearer for | {first['style_apart']:.2f}, **{first['style_joined']:.2f}; {first['style_nearer']} writers** |"]
     return lines
 
 
