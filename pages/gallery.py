@@ -10,10 +10,13 @@ from app.registry import EXHIBITS
 from app.widgets.input_rail import run_sample
 from cython_ext import BACKEND
 
+SHOWN = 3
+"""Samples of an exhibit that have a button here; its own page has them all."""
+
 left, right = st.columns([1.7, 1], gap="medium", vertical_alignment="bottom")
 with left, st.container(gap="xxsmall"):
     st.title("Research you can put your hands on", anchor=False)
-    st.markdown("Published systems, rebuilt small enough for one laptop. Bring your own picture: everything runs here, with no network.")
+    st.markdown("Published systems, rebuilt small enough for one laptop. Bring a picture, a recording, a network or a few letters from your pen: everything runs here, with no network.")
 with right, st.container(gap="xsmall"):
     with st.container(horizontal=True, gap="small"):
         st.badge("measured here", icon=HERE, color="blue")
@@ -35,11 +38,11 @@ with cards.cell(), st.container(gap="small"):
     st.markdown("One click runs a built-in sample and stops where something is worth a look.")
     for row in EXHIBITS:
         with st.container(horizontal=True, gap="small"):
-            for number, sample in enumerate(row.samples):
+            for number, sample in enumerate(row.samples[:SHOWN]):
                 if (act if number == 0 else st.button)(sample.label, icon=":material/play_arrow:", key=f"try:{row.slug}:{sample.label}"):
                     run_sample(row, sample.label)
                     shell.goto(row.slug)
-    small("Each picture on these buttons and where it comes from is listed in assets/samples/SOURCES.md.")
+    small("What is behind these buttons and where it comes from is listed in the SOURCES.md files of assets/samples.")
 
 with cards.cell(), st.container(gap="small"):
     st.header("Nothing leaves this machine", anchor=False)

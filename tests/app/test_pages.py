@@ -43,12 +43,12 @@ def owner_of(app: AppTest) -> str:
     return app.session_state["_visitor"]
 
 
-def test_gallery_shows_a_card_and_the_samples_of_every_exhibit(studio):
+def test_gallery_shows_a_card_and_the_first_samples_of_every_exhibit(studio):
     assert not studio.exception
     shown = words(studio)
     for row in EXHIBITS:
         assert row.name in shown
-        assert all(any(b.label == s.label for b in studio.button) for s in row.samples)
+        assert all(any(b.label == s.label for b in studio.button) for s in row.samples[:3])
 
 
 @pytest.mark.parametrize("page", ["pages/compare.py", "pages/history.py", *(row.page for row in EXHIBITS)])
