@@ -116,7 +116,7 @@ class Decoder(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """encode(parts) -> (latent, hidden); decode(latent, hidden) -> parts. Replacing the latent restores; the hidden features stay those of the distorted input."""
+    """encode(parts) -> (latent, hidden); decode(latent, hidden) -> parts. Replacing the latent restores; hidden features stay the distorted input's."""
 
     def __init__(self, width: Width = SHIPPED):
         super().__init__()

@@ -20,7 +20,8 @@ TEST_VOICES = ("horia_pelle", "julia_wycherley", "enrico_nicoletto")
 """CC0, CC-BY and public domain train; the GPL voices only measure."""
 EDGES_HZ = {"flemishguy": 11_000.0}
 """Voices without a high band: everything above is taken out of input and target alike, so that nobody learns that such a voice has none."""
-FAMILY_SHARES = dict(recording=0.26, texture=0.10, babble=0.15, white=0.05, pink=0.05, brown=0.03, hum=0.05, band=0.08, clicks=0.07, modulated=0.12, rumble=0.14, tones=0.04)
+FAMILY_SHARES = dict(recording=0.26, texture=0.10, babble=0.15, white=0.05, pink=0.05, brown=0.03, hum=0.05, band=0.08, clicks=0.07,
+                     modulated=0.12, rumble=0.14, tones=0.04)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`train speech --evaluate`: measures on held-out voices, noises and rooms, beside RNNoise and a Wiener filter (noise) and weighted prediction error (rooms)."""
+"""`train speech --evaluate`: measures on held-out voices, noises and rooms, beside RNNoise and a Wiener filter (noise) and WPE (rooms)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +26,8 @@ NOISE_CASES = {
              ("fireplace.ogg", 0.0), ("modulated", 5.0), ("babble", 10.0), ("band", 5.0)),
     "validation": (("white", 0.0), ("wind.ogg", 0.0), ("wind.ogg", 5.0), ("babble", 5.0), ("modulated", 0.0), ("clicks", 5.0)),
 }
-ROOM_CASES = {"test": rooms.TEST + (rooms.Room((5.2, 3.9, 2.6), 0.5, 1.8, 900_001), rooms.Room((8.0, 6.1, 3.2), 0.9, 2.5, 900_002)), "validation": rooms.VALIDATION}
+ROOM_CASES = {"test": rooms.TEST + (rooms.Room((5.2, 3.9, 2.6), 0.5, 1.8, 900_001), rooms.Room((8.0, 6.1, 3.2), 0.9, 2.5, 900_002)),
+              "validation": rooms.VALIDATION}
 SPLITS = {"test": (corpus.TEST_VOICES, noises.TEST, rooms.TEST), "validation": (corpus.VALIDATION_VOICES, noises.VALIDATION, rooms.VALIDATION)}
 
 
@@ -54,7 +55,8 @@ def cases(folder: Path, split: str) -> Iterator[Case]:
         others = corpus.Corpus({name: held.voices[name] for name in voices if name != voice}, held.noises, held.rooms)
         pair = spoil(clean, recipe, others.sources())
         gain = 0.7 / max(np.abs(pair.noisy).max(), 1e-6)
-        label = f"{recipe.noise} {recipe.snr_db:g} dB" if recipe.noise else recipe.room if isinstance(recipe.room, str) else f"simulated {recipe.room.rt60_s:g} s"
+        room = recipe.room if isinstance(recipe.room, (str, type(None))) else f"simulated {recipe.room.rt60_s:g} s"
+        label = f"{recipe.noise} {recipe.snr_db:g} dB" if recipe.noise else room
         yield Case("noise" if recipe.noise else "room", f"{voice}, {label}", *(gain * wave for wave in (pair.noisy, pair.target, clean)))
 
 

@@ -69,7 +69,7 @@ def dnsmos(wave: Wave) -> dict[str, float]:
 
 
 def spectral_distance_db(found: Wave, clean: Wave, low_hz: float = 8_000, high_hz: float = 20_000, floor_db: float = -50.0) -> float:
-    """Log-spectral distance above 8 kHz in dB: per frame root mean square over the bins, mean over frames; levels under floor_db of the clean peak count as there."""
+    """Log-spectral distance above 8 kHz in dB: per frame root mean square over the bins, mean over frames; levels under floor_db of the clean peak do not count."""
     a, b = (_power(wave, 2048)[int(low_hz / RATE_HZ * 2048):int(high_hz / RATE_HZ * 2048)] for wave in (found, clean))
     floor = _power(clean, 2048).max() * 10 ** (floor_db / 10) * 1e-2 + 1e-12
     apart = 10 * np.log10((a + floor) / (b + floor))

@@ -1,4 +1,4 @@
-"""From a distorted state to a restored one: the bridge's ODE (1 to 8 steps, no noise) and SGMSE+'s predictor-corrector over the OUVE SDE; and a short clip through all.
+"""From a distorted state to a restored one: the bridge's ODE (no noise) and SGMSE+'s predictor-corrector over the OUVE SDE; a short clip through all.
 
 Data prediction in both: the network gives the clean state, from which the bridge takes its step and the SDE its score.
 """
@@ -28,7 +28,7 @@ LEVEL = 0.9
 
 @dataclass(frozen=True)
 class Plan:
-    """How a state is sampled: sampler "bridge" (steps 1 to 8) or "pc" (2 to 50 steps of predictor and corrector), the seed of the noise."""
+    """How a state is sampled: sampler "bridge" (steps 1 to 8) or "pc" (1 to 50 steps of predictor and corrector), the seed of the noise."""
 
     sampler: str = "bridge"
     steps: int = 1

@@ -1,4 +1,4 @@
-"""The network of the bridge and of the score: a U-Net over bins and frames with a dual-path recurrent bottom, one family for the latent and for the STFT domain.
+"""The network of the bridge and of the score: a U-Net over bins and frames with a dual-path recurrent bottom, one family for latent and STFT domain.
 
 LAFUFU runs SGMSE+'s NCSN++ in the latent; it is 65 M parameters wide. Ours is the same idea at a size that one core trains in an hour: levels halve the bins,
 residual blocks conditioned on diffusion time, and at the bottom bidirectional LSTMs along frames and bins (as in DPCRN, Le et al. 2021) in place of attention.

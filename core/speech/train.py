@@ -1,4 +1,4 @@
-"""`launch.py train speech`: trains the autoencoder (--part ae) or the latent network (--part score) on mixtures made as it goes, and resumes where it stopped."""
+"""`launch.py train speech`: trains the autoencoder (--part ae) or the latent network (--part score) on fresh mixtures; resumes where it stopped."""
 
 import argparse
 import contextlib
@@ -175,7 +175,10 @@ class Pool:
 
 @dataclass
 class Training:
-    """A network in training: what a checkpoint holds. mean: the running mean of its weights; elapsed: CPU seconds of the cosine that is running; span: its length; total: of all runs."""
+    """A network in training: what a checkpoint holds.
+
+    mean: the running mean of its weights; elapsed: CPU seconds of the cosine that is running; span: its length; total: of all runs
+    """
 
     net: Network
     mean: dict[str, Tensor]
@@ -197,7 +200,7 @@ class Training:
 
     @classmethod
     def begin(cls, options: Options, autoencoder: Autoencoder) -> "Training":
-        """From the checkpoint; else (or if anew was asked for) from random weights, those of the SDE from the bridge's of the same size where assets hold them."""
+        """From the checkpoint; else (or if anew was asked for) from random weights, for the SDE from the bridge's of this size in assets."""
         torch.manual_seed(options.seed)
         net = Network(size_of(options.name, options.domain)).use(autoencoder)
         like = FOLDER / f"speech-{replace(options, process='bridge').tag}.npz"
@@ -323,8 +326,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--items", type=int, help="overfit this many mixtures instead of making fresh ones")
     parser.add_argument("--scratch", action="store_true", help="begin anew, whatever was trained before")
     parser.add_argument("--publish", action="store_true", help="put the weights into assets/weights at the end")
-    parser.add_argument("--evaluate", nargs="?", const="test", choices=("test", "validation"), help="train nothing: print the measures of the weights in assets "
-                        "(or of the last checkpoint with --checkpoint) and of the classical bars on held-out mixtures")
+    parser.add_argument("--evaluate", nargs="?", const="test", choices=("test", "validation"), help="train nothing: print the measures of the weights "
+                        "in assets (or of the last checkpoint with --checkpoint) and of the classical bars on held-out mixtures")
     parser.add_argument("--export", action="store_true", help="train nothing: put the running mean of the last checkpoint into assets/weights")
     parser.add_argument("--checkpoint", action="store_true", help="with --evaluate: the running mean of the last checkpoint")
     parser.add_argument("--own", action="store_true", help="with --evaluate: the network only, without the classical tools")
@@ -341,8 +344,8 @@ def options_of(given: argparse.Namespace) -> Options:
     """The options that the command line gave."""
     width = Width(given.latent, start=given.start, hidden=not given.no_hidden)
     return Options(given.part, given.minutes, speech_folder(given.data), given.device, batch=given.batch, rate=given.rate, seed=given.seed, name=given.size,
-                   domain=given.domain, process=given.process, at_end=given.at_end, fresh=given.fresh, width=width, reg=0.0 if given.no_reg else 0.1, items=given.items,
-                   scratch=given.scratch)
+                   domain=given.domain, process=given.process, at_end=given.at_end, fresh=given.fresh, width=width, reg=0.0 if given.no_reg else 0.1,
+                   items=given.items, scratch=given.scratch)
 
 
 @contextlib.contextmanager
@@ -396,7 +399,8 @@ def export(options: Options) -> None:
 def run_autoencoder(options: Options, folder: Path) -> None:
     """Train an autoencoder from its start and write its weights; a width other than the shipped one gets a name of its own."""
     width = options.width
-    marks = [f"z{width.latent}"] * (width.latent != 16) + ["random"] * (width.start != "klt") + ["nohidden"] * (not width.hidden) + ["noreg"] * (not options.reg)
+    marks = [f"z{width.latent}"] * (width.latent != 16) + ["random"] * (width.start != "klt") + ["nohidden"] * (not width.hidden)
+    marks += ["noreg"] * (not options.reg)
     tag = "-".join(["speech-ae", *marks])
     with logged(options.state / f"{tag}.jsonl") as say:
         say(dict(event="begin", minutes=options.minutes, seed=options.seed, batch=options.batch, torch=torch.__version__, width=asdict(width), reg=options.reg))
