@@ -167,7 +167,7 @@ def _states(done: Restored, config: SpeechConfig) -> list[tuple[float, Wave]]:
     """What the network takes for the clean sound after each step, decoded; the first entry is the input."""
     import torch
 
-    wave, plan, nets, found = done.before.mean(axis=0)[:int(STEPS_S * RATE_HZ)], plan_of(config), restorer(config.model, config.domain), []
+    wave, plan, nets, found = done.before.mean(axis=0)[:int(STEPS_S * RATE_HZ)], plan_of(config), restorer(config.model, config.domain, config.sampler), []
     peak = float(np.abs(wave).max(initial=0))
     if peak < 1e-6:
         return [(1.0, wave)]
@@ -199,8 +199,8 @@ def _models(config: SpeechConfig) -> dict[str, str]:
             rivals[rival.name] = rival.version
         except ImportError:
             continue
-    end = "-stft" if config.domain == "stft" else ""
-    return {"network": f"speech-{config.model}{end}.npz"} | ({"autoencoder": "speech-ae.npz"} if not end else {}) | rivals
+    end = "-stft" * (config.domain == "stft") + "-ouve" * (config.sampler == "pc")
+    return {"network": f"speech-{config.model}{end}.npz"} | ({"autoencoder": "speech-ae.npz"} if config.domain == "latent" else {}) | rivals
 
 
 def _words(done: Restored, config: SpeechConfig) -> str:
@@ -213,7 +213,8 @@ def _words(done: Restored, config: SpeechConfig) -> str:
 
 def _steps_words(config: SpeechConfig) -> str:
     if config.sampler == "pc":
-        return "Predictor and corrector over the mean-reverting SDE: each picture is what the network takes for the clean sound at that time."
+        return ("Predictor and corrector over the mean-reverting SDE, the post's sampler: each picture is what the network takes for the clean sound at that time. Its network was only trained on "
+                "for a few minutes from the bridge's, so this shows the process, not its quality.")
     return ("One evaluation at t = 1 gives the whole answer; the bridge starts exactly at the input and adds no noise." if config.steps == 1 else
             "Each picture is what the network takes for the clean sound at that time; the bridge moves a part of the way and asks again.")
 

@@ -27,12 +27,13 @@ CLIPPED_SHARE = 1e-3
 
 
 @lru_cache(maxsize=4)
-def restorer(model: str, domain: str = "latent") -> Restorer:
+def restorer(model: str, domain: str = "latent", sampler: str = "bridge") -> Restorer:
     """The nets of one width, loaded once; they run on one thread. Raises EngineError where weights are missing or do not fit."""
     torch.set_num_threads(1)
+    process = "-ouve" if sampler == "pc" else ""              # the bridge's network never saw the states of the SDE
     if domain == "stft":
-        return Restorer(load_network(FOLDER / f"speech-{model}-stft.npz"))
-    return Restorer(load_network(FOLDER / f"speech-{model}.npz"), load_autoencoder())
+        return Restorer(load_network(FOLDER / f"speech-{model}-stft{process}.npz"))
+    return Restorer(load_network(FOLDER / f"speech-{model}{process}.npz"), load_autoencoder())
 
 
 def plan_of(config: SpeechConfig) -> Plan:
@@ -90,7 +91,7 @@ def restore(source: Source, config: SpeechConfig = SpeechConfig(), progress: Pro
     progress(0.0, f"Listening to {source.name}")
     plan, begun = plan_of(config), time.thread_time()
     heard = listen(source)
-    nets, done, total = restorer(config.model, config.domain), 0, chunks_of(heard.samples, cut)
+    nets, done, total = restorer(config.model, config.domain, config.sampler), 0, chunks_of(heard.samples, cut)
     kept: dict[str, list[Wave]] = {"before": [], "after": []}
 
     def run(chunk: Wave) -> Wave:
