@@ -19,7 +19,7 @@ class Sample:
     file: str
     about: str
     truth: str | None = None
-    settings: Mapping[str, object] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     @property
     def path(self) -> Path:
