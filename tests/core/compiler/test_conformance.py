@@ -1,4 +1,4 @@
-"""The conformance score: the onnx package's own tests through importer, passes, generator and compiler."""
+"""The conformance score: the onnx package's own tests through importer, passes, generator and compiler; every third node test here, all of them in the benchmark."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def a_compiler():
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize(("cases", "least", "of"), [(node_cases, 220, 231), (converted_cases, 70, 82)], ids=["node", "pytorch-converted"])
+@pytest.mark.parametrize(("cases", "least", "of"), [(lambda: node_cases()[::3], 75, 77), (converted_cases, 80, 82)], ids=["node", "pytorch-converted"])
 def test_score(cases, least: int, of: int, tmp_path) -> None:
     scored = score(cases(), tmp_path, toolchain.targets()[0])
     by = {verdict: [s for s in scored if s.verdict == verdict] for verdict in (PASSED, REFUSED, WRONG)}
