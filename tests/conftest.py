@@ -12,6 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None}
 
+# One thread for torch and BLAS, as the studio's workers have it: two wait for each other on a machine that does other work too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The data directory of the test session, set before anything of the studio is imported: no test may touch the visitor's own runs.
 os.environ["VITRINE_HOME"] = tempfile.mkdtemp(prefix="vitrine-tests-")
 atexit.register(shutil.rmtree, os.environ["VITRINE_HOME"], ignore_errors=True)
