@@ -1,5 +1,6 @@
 """One running studio for all tests that need a real server."""
 
+import sys
 import pytest
 
 from tests.app.studio import Studio
@@ -14,3 +15,11 @@ def studio(tmp_path_factory):
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture(autouse=True)
+def own_main():
+    """AppTest leaves the studio's script as `__main__`, and whoever spawns a process after it would run that script there."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
