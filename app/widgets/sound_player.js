@@ -20,7 +20,7 @@ class Player {
     this.heard = data.right;
     this.axes();
     this.buttons();
-    this.find(".stage").setAttribute("aria-label", data.alt);
+    this.find(".left").alt = data.alt;
     this.find(".place").max = data.seconds;
     this.find(".play").onclick = () => this.playing ? this.pause() : this.play();
     this.find(".place").oninput = event => this.seek(Number(event.target.value));

@@ -37,7 +37,7 @@ def test_a_budget_a_node_and_a_bundle(arrived):
     assert "too late" in bars.first.text_content()
     page.get_by_test_id("stMain").get_by_text("Code", exact=True).first.click()
     page.get_by_text("From ", exact=False).first.wait_for()
-    assert "Dense" in page.locator("code").first.inner_text() or "infer" in page.locator("code").first.inner_text()
+    assert "Dense" in page.get_by_test_id("stCode").first.inner_text()
     page.get_by_test_id("stMain").get_by_text("Result", exact=True).first.click()
     with page.expect_download() as coming:
         page.get_by_role("button", name="Bundle, zip").click()
