@@ -1,9 +1,12 @@
 """One running studio for all tests that need a real server."""
 
 import sys
+
 import pytest
 
 from tests.app.studio import Studio
+
+MAIN = sys.modules["__main__"]
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +23,6 @@ def studio(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def own_main():
     """AppTest leaves the studio's script as `__main__`, and whoever spawns a process after it would run that script there."""
-    main = sys.modules["__main__"]
+    sys.modules["__main__"] = MAIN
     yield
-    sys.modules["__main__"] = main
+    sys.modules["__main__"] = MAIN
