@@ -27,6 +27,8 @@ WORK = "app.execute:execute"
 WARM = "app.lanes:warm"
 
 _log = logging.getLogger("vitrine.jobs")
+SCHEDULER_SECONDS = 10
+"""How long a Dask scheduler may take to answer."""
 
 
 @dataclass(eq=False)
@@ -370,7 +372,7 @@ def on_cluster(address: str, queue_limit: int = QUEUE_LIMIT, work: str = WORK) -
     except ImportError as missing:
         raise EngineError("--cluster needs the package distributed, which is not installed here. Install it with: pip install distributed") from missing
     try:
-        client = Client(address, timeout=10, set_as_default=False)
+        client = Client(address, timeout=SCHEDULER_SECONDS, set_as_default=False)
         threads = sum(client.nthreads().values())
     except (OSError, ValueError) as refused:
         raise EngineError(f"No Dask scheduler answers at {address}. Start one there, or leave --cluster out to work on this machine.") from refused

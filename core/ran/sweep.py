@@ -45,6 +45,8 @@ class Point:
 
     params: Mapping[str, object]
     seed: int
+SCHEDULER_SECONDS = 8
+"""How long a Dask scheduler may take to answer."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def on_cluster(address: str) -> Cluster:
     except ImportError as missing:
         raise EngineError("A cluster needs the package distributed, which is not installed here. Install it with: pip install distributed") from missing
     try:
-        client = Client(address, timeout=8, set_as_default=False)
+        client = Client(address, timeout=SCHEDULER_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as refused:
         raise EngineError(f"No Dask scheduler answers at {address}. Start one there, or leave the cluster out to work on this machine.") from refused
     if not client.nthreads():

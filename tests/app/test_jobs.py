@@ -271,8 +271,9 @@ def test_a_dask_cluster_does_the_same_work(processes):
             assert _ended(busy).state == "cancelled" and _ended(behind).state == "done"
 
 
-def test_a_cluster_that_is_not_there_is_a_sentence():
+def test_a_cluster_that_is_not_there_is_a_sentence(monkeypatch):
     pytest.importorskip("distributed", reason="distributed is in the test requirements only")
+    monkeypatch.setattr(line, "SCHEDULER_SECONDS", 1.5)
     with pytest.raises(EngineError, match="No Dask scheduler answers at tcp://127.0.0.1:9"):
         line.on_cluster("tcp://127.0.0.1:9")
 

@@ -318,8 +318,9 @@ def test_a_cluster_takes_sweeps_and_loses_no_point_when_a_worker_is_killed(clust
         executor.shutdown(wait=False)
 
 
-def test_an_address_where_nobody_answers_is_a_sentence():
+def test_an_address_where_nobody_answers_is_a_sentence(monkeypatch):
     pytest.importorskip("distributed", reason="distributed is in the test requirements only")
+    monkeypatch.setattr("core.ran.sweep.SCHEDULER_SECONDS", 1.5)
     with pytest.raises(EngineError, match="No Dask scheduler answers at tcp://127.0.0.1:9"):
         on_cluster("tcp://127.0.0.1:9")
     with pytest.raises(EngineError, match="No Dask scheduler answers at nonsense://x"):
