@@ -295,7 +295,7 @@ def report(view) -> str:
 MEASURED = {
     "readability": ("What OCR engines read, before and after joining", "Characters and words read right, in per cent, single words. Both engines were made for print: only the difference counts."),
     "real_ocr": ("Real ink, and the same words from the writer’s own letters", "The same engines on words of real writers, and on those words put together from letters of their other words."),
-    "style": ("Distance to the writer’s own real words", "Features of a small writer network trained here on other writers. HWD and FID proper need weights that cannot be shipped."),
+    "style": ("Distance to the writer’s own real words", "Ink features through one linear layer of our own, fitted on other writers. HWD and FID proper need weights that cannot be shipped."),
     "connectivity": ("How real cursive joins, and how ours does", "Share of joined neighbours, and the turning angle near the join, per writer."),
     "joins": ("Every pair of small letters of every hand", "Gaps, shifts, turns, and how many joins got a new crossing or a spike."),
     "classifier": ("The point classifier on writers it never saw", "Cross-validation over whole writers. Rule: the turning-point rule on the same points."),
