@@ -191,11 +191,14 @@ def stages_table(record: Mapping) -> str:
 # ---- code
 
 def block_of(this: Story, node: int) -> tuple[int, int, str]:
-    """First line (from 1), last line and text of the C++ of a node of the chosen graph; (0, 0, "") for a node without code."""
+    """First line (from 1), last line and text of the C++ of a node of the chosen graph, its weights told by their number of lines; (0, 0, "") for a node without code."""
     found = next((b for b in this.trace["blocks"] if b["node"] == node), None)
     if found is None:
         return 0, 0, ""
-    return found["first"], found["last"], "\n".join(this.lines[found["first"] - 1:found["last"]])
+    first, last = found["first"], found["last"]
+    begin, end = found.get("weights") or (last + 1, last)
+    left_out = [f"// lines {begin:,} to {end:,}: weights, left out here"] if end >= begin else []
+    return first, last, "\n".join([*this.lines[first - 1:begin - 1], *left_out, *this.lines[max(end, begin - 1):last]])
 
 
 def node_words(graph: Mapping, index: int) -> str:

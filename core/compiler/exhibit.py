@@ -120,7 +120,7 @@ def _told(compiled: Compiled, ran: Race | None, refused: str, machine: Roofline 
         "candidates": [{"name": t.candidate, "rules": list(t.rules), "nodes": t.nodes, "best_us": t.measured_us, "predicted_us": t.predicted_us, "chosen": t.chosen} for t in choice.totals],
         "measured": [{"label": f"{m.operation} {m.shapes}", "variant": m.variant, "best_us": m.us, "chosen": m.chosen, "decided": m.decided} for m in choice.measured if m.us],
         "ruled": sum(m.us is None for m in choice.measured), "discarded": [{"What": d.what, "Variant": d.variant, "Reason": d.reason} for d in choice.discarded],
-        "blocks": [{"node": s.node, "first": s.first, "last": s.last} for s in program.spans], "race": [row_story(row) for row in ran.rows] if ran else [], "race_refused": refused,
+        "blocks": [{"node": s.node, "first": s.first, "last": s.last, "weights": s.weights} for s in program.spans], "race": [row_story(row) for row in ran.rows] if ran else [], "race_refused": refused,
         "overhead_us": ran.overhead_us if ran else None, "core": ran.core if ran else None, "limit": _row_limit(compiled, machine), "target": choice.target.name,
         "verified": {"passed": bool(compiled.verified and compiled.verified.passed), "words": _verified_words(compiled)}, "method": _method(compiled, ran, machine)}
 

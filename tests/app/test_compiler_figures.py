@@ -70,6 +70,14 @@ def test_a_block_is_the_lines_of_its_node_and_nothing_for_a_node_without_code():
     assert figures.block_of(this, 1) == (0, 0, "")
 
 
+def test_the_weights_of_a_block_are_told_by_their_lines():
+    code = "a\nb\nw1\nw2\nc\nd"
+    this = figures.Story(dict(blocks=[dict(node=0, first=2, last=5, weights=[3, 4])]), {}, code)
+    assert figures.block_of(this, 0) == (2, 5, "b\n// lines 3 to 4: weights, left out here\nc")
+    this = figures.Story(dict(blocks=[dict(node=0, first=2, last=5, weights=None)]), {}, code)
+    assert figures.block_of(this, 0)[2] == "b\nw1\nw2\nc"
+
+
 def test_every_node_stands_below_those_it_reads_and_beside_nobody():
     assert layers(CHAIN) == [0, 1, 1, 2]
     assert len(set(places(CHAIN))) == 4
