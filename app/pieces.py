@@ -1,6 +1,8 @@
 """Small pieces of the page that carry the look: here and paper, the ruler, small print, the one button to press."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import streamlit as st
 
@@ -32,6 +34,19 @@ def plain(text: str) -> str:
 def small(text: str, width: str = "stretch") -> None:
     """Muted small print. st.caption is 60 % opaque: coloured words inside it fall below 4.5:1."""
     st.markdown(f":small[:gray[{nb(text)}]]", width=width)
+
+
+def chart(drawn: tuple, key: str, **more):
+    """A figure (Plotly figure, alternative text) in the studio's way; what Streamlit returns of a selection."""
+    fig, alt = drawn
+    return st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=alt, key=key, **more)
+
+
+def stages(record: Mapping, words: Mapping[str, str] = MappingProxyType({}), unit: str = "Seconds") -> None:
+    """The stages of a run in their order with their times, as a table. words: stage -> what it did; unit: Seconds or Milliseconds."""
+    factor = {"Seconds": 1, "Milliseconds": 1000}[unit]
+    rows = [f"| {words.get(name, name.capitalize())} | {factor * seconds:.2f} |" for name, seconds in record["seconds"].items()]
+    st.markdown("\n".join(["| Step | " + unit + " |", "|:--|--:|", *rows]))
 
 
 def act(label: str, icon: str | None = None, **kw) -> bool:

@@ -6,19 +6,13 @@ from app import desk
 from app.figures import dmimo as figures
 from app.figures import dmimo_moving as moving
 from app.jobs import Job
-from app.pieces import base_px, mode, nb, small
+from app.pieces import base_px, chart, mode, nb, small, stages
 from app.registry import exhibit
 from app.room import room
 from app.widgets.downloads import download_row
 from app.widgets.scene import scene
 
 ROW = exhibit("dmimo")
-
-
-def chart(drawn: tuple, key: str) -> None:
-    """A figure with its alternative text."""
-    fig, alt = drawn
-    st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=alt, key=f"dmimo:{key}")
 
 
 def finding_and_text(head: str, text: str) -> None:
@@ -39,7 +33,7 @@ def formulas(names: tuple[str, ...]) -> None:
 def curves(rows: list[dict], reference_db: float, schemes: tuple[str, ...], key: str) -> None:
     """Throughput over SNR, of IQC or in Gb/s."""
     unit = st.segmented_control("Unit", ("Of IQC", "Gb/s"), default="Of IQC", required=True, key=f"dmimo:unit:{key}", label_visibility="collapsed")
-    chart(figures.throughput_figure(rows, schemes, unit == "Of IQC", reference_db, mode(), base_px()), f"curves:{key}")
+    chart(figures.throughput_figure(rows, schemes, unit == "Of IQC", reference_db, mode(), base_px()), f"dmimo:curves:{key}")
 
 
 def show(view: desk.View) -> None:
@@ -53,7 +47,7 @@ def show(view: desk.View) -> None:
         curves(this.rows, this.reference_db, figures.THREE, "three")
         small(f"Simulated. Line: all users together. Band: 90 % of the mean over {this.trace['drops']} random placements. Dashed: the post, in its own scenario.")
     st.subheader(nb(figures.paper_words(this)), anchor=False)
-    chart(figures.against_paper_figure(this, mode(), base_px()), "paper")
+    chart(figures.against_paper_figure(this, mode(), base_px()), "dmimo:paper")
     small(figures.caveat(this.trace))
     save(view)
 
@@ -70,13 +64,13 @@ def costs(view: desk.View) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader(nb(figures.cost_words(this, "fronthaul")), anchor=False)
-        chart(figures.cost_figure(this, "fronthaul", mode(), base_px()), "fronthaul")
+        chart(figures.cost_figure(this, "fronthaul", mode(), base_px()), "dmimo:fronthaul")
     with right:
         st.subheader(nb(figures.cost_words(this, "flops")), anchor=False)
-        chart(figures.cost_figure(this, "flops", mode(), base_px()), "flops")
+        chart(figures.cost_figure(this, "flops", mode(), base_px()), "dmimo:flops")
         small("Filled: at the radios. Hatched: at the centre.")
     st.subheader("What a bit of fronthaul buys", anchor=False)
-    chart(figures.pareto_figure(this, mode(), base_px()), "pareto")
+    chart(figures.pareto_figure(this, mode(), base_px()), "dmimo:pareto")
     small("Numbers on the dotted line: DEQC with so many streams a radio. Hollow diamonds: the post’s DEQC and LLRC.")
     formulas(("fronthaul", "flops", "weights"))
 
@@ -88,7 +82,7 @@ def regimes(view: desk.View) -> None:
         small("This run was made without the map of regimes. Switch it on at the left and sweep again.")
         return
     st.subheader(nb(figures.regime_words(this)), anchor=False)
-    chart(figures.regime_figure(this, mode(), base_px()), "regime")
+    chart(figures.regime_figure(this, mode(), base_px()), "dmimo:regime")
     small(f"DEQC’s throughput of IQC’s at {this.reference_db:g} dB, simulated, {this.trace['regime']['drops']} placements a cell, the same in all. "
           "Framed: this run. “72 %” is one cell of such a map.")
     formulas(("mmse", "subspace"))
@@ -100,7 +94,7 @@ def untold(view: desk.View) -> None:
     drawn = {0: ("forms", figures.forms_figure), 1: ("exact", figures.streams_figure), 2: ("choice", figures.choice_figure)}
     for number, (head, text) in figures.untold(this):
         finding_and_text(f"{number + 1}. {head}", text)
-        chart(drawn[number][1](this, mode(), base_px()), drawn[number][0])
+        chart(drawn[number][1](this, mode(), base_px()), f"dmimo:{drawn[number][0]}")
     st.subheader("All six ways over SNR", anchor=False)
     curves(this.rows, this.reference_db, tuple(this.schemes), "six")
     formulas(("mmse", "subspace", "llr"))
@@ -112,7 +106,7 @@ def users(view: desk.View) -> None:
     for key, draw in moving.PARTS.items():
         if this.trace.get(key):
             finding_and_text(*moving.words(this, key))
-            chart(draw(this, mode(), base_px()), key)
+            chart(draw(this, mode(), base_px()), f"dmimo:{key}")
     if not any(this.trace.get(key) for key in moving.PARTS):
         small("This run was made without moving users. Switch them on at the left and sweep again.")
     formulas(("fairness", "outer_loop"))
@@ -123,14 +117,14 @@ def under_way(job: Job) -> None:
     rows = [row for shown in job.shown for row in shown["rows"]]
     if rows:
         drawn = figures.throughput_figure(rows, figures.THREE, True, job.shown[-1]["reference_snr_db"], mode(), base_px())
-        chart(drawn, "growing")
+        chart(drawn, "dmimo:growing")
         small(f"{len({row['snr_db'] for row in rows})} points so far, simulated.")
 
 
 def explain(view: desk.View) -> None:
     """The stages with their seconds, and the settings of the link."""
     this = figures.story(view)
-    st.markdown(figures.stages_table(view.record))
+    stages(view.record, figures.STAGES)
     small(figures.method(this))
 
 

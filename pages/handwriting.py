@@ -5,7 +5,7 @@ import streamlit as st
 
 from app import desk, recorded
 from app.figures import handwriting as figures
-from app.pieces import base_px, mode, nb, small
+from app.pieces import base_px, chart, mode, nb, small, stages
 from app.registry import exhibit
 from app.room import room
 from app.widgets import writing
@@ -89,8 +89,7 @@ def measured(view: desk.View) -> None:
         title, about = figures.MEASURED[key]
         st.subheader(title, anchor=False)
         if key == "readability":
-            fig, alt = figures.readability_figure(rows, mode(), base_px())
-            st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=alt, key="handwriting:readability")
+            chart(figures.readability_figure(rows, mode(), base_px()), "handwriting:readability")
         st.dataframe(pd.DataFrame(figures.plain_rows(rows)), hide_index=True, alt=title)
         small(about)
     small(f"Recorded by `launch.py bench handwriting` on {recorded.value(ROW.slug, 'machine')}, {recorded.value(ROW.slug, 'date')}; not measured just now.")
@@ -98,7 +97,7 @@ def measured(view: desk.View) -> None:
 
 def explain(view: desk.View) -> None:
     """The stages with their milliseconds."""
-    st.markdown(figures.stages_table(view.record))
+    stages(view.record, figures.STAGES, "Milliseconds")
     small(figures.method(figures.story(view)))
 
 

@@ -5,19 +5,13 @@ import streamlit as st
 
 from app import desk, recorded
 from app.figures import speech as figures
-from app.pieces import base_px, mode, nb, plain, small
+from app.pieces import base_px, chart, mode, nb, plain, small, stages
 from app.registry import exhibit
 from app.room import room
 from app.widgets.downloads import download, download_row, zipped
 from app.widgets.sound_player import sound_player
 
 ROW = exhibit("speech")
-
-
-def chart(drawn: tuple, key: str) -> None:
-    """A figure with its alternative text."""
-    fig, alt = drawn
-    st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=alt, key=f"speech:{key}")
 
 
 def chosen(view: desk.View) -> str:
@@ -41,7 +35,7 @@ def measures(view: desk.View) -> None:
     """Every measure of every take."""
     this = figures.clip(view, chosen(view))
     st.subheader(nb("What changed, on the scale of what was tried here"), anchor=False)
-    chart(figures.measures_figure(this, mode(), base_px()), "measures")
+    chart(figures.measures_figure(this, mode(), base_px()), "speech:measures")
     small("Each line runs from the worst to the best value among the takes of this recording. " + ("The clean recording is known, so ours and the others are held against it." if this.take("clean")
           else "There is no clean recording to compare with, so only DNSMOS, a network that guesses what listeners would say, can be given."))
     st.dataframe(pd.DataFrame(figures.measures_table(this)), hide_index=True, alt="Measures of every take")
@@ -69,13 +63,13 @@ def cost(view: desk.View) -> None:
     st.subheader("Quality against cost, recorded", anchor=False)
     measure = st.segmented_control("Measure", ("ovrl", "pesq", "estoi", "si_sdr"), default="ovrl", required=True, key="speech:measure", label_visibility="collapsed",
                                    format_func=lambda key: figures.MEASURES[key][0])
-    chart(figures.cost_figure(rows, measure, mode(), base_px()), "cost")
+    chart(figures.cost_figure(rows, measure, mode(), base_px()), "speech:cost")
     small(f"Voices, noises and rooms that training never saw; one thread. Recorded by `launch.py bench speech` on {recorded.value(ROW.slug, 'machine')}.")
 
 
 def explain(view: desk.View) -> None:
     """The stages with their seconds, and the method."""
-    st.markdown(figures.stages_table(view.record))
+    stages(view.record, figures.STAGES)
     small(plain(figures.clip(view, figures.stems(view)[0]).told["method"]))
 
 

@@ -8,11 +8,11 @@ import streamlit as st
 from app import desk
 from app.figures import readings
 from app.figures import table as figures
-from app.pieces import base_px, mode, nb, plain, small
+from app.pieces import base_px, chart, mode, nb, plain, small
 from app.registry import exhibit
 from app.room import room
 from app.widgets.downloads import download, download_row, zipped
-from app.widgets.table_views import chart, chosen_stem, show_engines, show_score, show_tokens
+from app.widgets.table_views import chosen_stem, show_engines, show_score, show_tokens
 from core.errors import StorageError
 
 ROW = exhibit("table")

@@ -183,11 +183,6 @@ def measured_figure(rows: Sequence[Mapping], mode: str, px: int) -> tuple[go.Fig
     return fig, "Taken: " + ", ".join(f"{r['label']} {r['variant']} {time_words(r['best_us'])}" for r in rows if r["chosen"]) + "."
 
 
-def stages_table(record: Mapping) -> str:
-    """The stages with their seconds as a Markdown table."""
-    return "\n".join(["| Step | Seconds |", "|:--|--:|", *(f"| {name.capitalize()} | {seconds:.2f} |" for name, seconds in record["seconds"].items())])
-
-
 # ---- code
 
 def block_of(this: Story, node: int) -> tuple[int, int, str]:

@@ -320,11 +320,6 @@ def regime_words(this: Story) -> str:
 STAGES = {"curve": "Swept the SNR", "regime map": "Mapped the regimes", "moving users": "Let users walk", "files": "Wrote the files", "total": "In all"}
 
 
-def stages_table(record: Mapping) -> str:
-    """The stages with their seconds as a Markdown table."""
-    return "\n".join(["| Step | Seconds |", "|:--|--:|", *(f"| {STAGES.get(name, name.capitalize())} | {seconds:.2f} |" for name, seconds in record["seconds"].items())])
-
-
 def method(this: Story) -> str:
     """How the link is simulated, in a few sentences with this run's settings."""
     radio, scene = this.trace["scenario"]["radio"], this.trace["scenario"]

@@ -218,12 +218,6 @@ STAGES = {"hand": "Read the hand", "letters": "Choose and place letters", "class
           "assemble": "Put the ink together", "edit": "Change letters", "files": "Write the files", "page": "Prepare the page", "total": "In all"}
 
 
-def stages_table(record: Mapping) -> str:
-    """The stages with their milliseconds as a Markdown table."""
-    rows = [f"| {STAGES.get(name, name.capitalize())} | {1000 * seconds:.2f} |" for name, seconds in record["seconds"].items()]
-    return "\n".join(["| Step | Milliseconds |", "|:--|--:|", *rows])
-
-
 FORMULAS = (r"E=w_c\,\lVert f_m-f_{m+1}\rVert^2+\sum_{i\neq m}s_i\,\lVert(f_{i+1}-f_i)-t_i\rVert^2+w_d\sum_i\lVert f_i-p_i\rVert^2",
             r"-k_{i-1}f_{i-1}+(w_d+k_{i-1}+k_i)\,f_i-k_i f_{i+1}=w_d\,p_i+k_{i-1}t_{i-1}-k_i t_i")
 """The objective, and a row of its normal equations: symmetric, tridiagonal, positive definite."""

@@ -201,8 +201,3 @@ def report(view) -> str:
 
 def _number(value) -> str:
     return escape(value) if isinstance(value, str) else "-" if value is None else f"{value:.3g}"
-
-
-def stages_table(record: Mapping) -> str:
-    """The stages with their seconds as a Markdown table."""
-    return "\n".join(["| Step | Seconds |", "|:--|--:|", *(f"| {STAGES.get(name, name.capitalize())} | {seconds:.2f} |" for name, seconds in record["seconds"].items())])

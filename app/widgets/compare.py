@@ -5,7 +5,7 @@ from importlib import import_module
 import streamlit as st
 
 from app.desk import View, input_name
-from app.pieces import base_px, mode, nb, plain, small
+from app.pieces import base_px, chart, mode, nb, plain, small
 from app.registry import Exhibit, exhibit
 from app.runs import store
 from app.visitors import visitor
@@ -44,10 +44,10 @@ def side_by_side(row: Exhibit, left: View, right: View) -> None:
     figures = import_module(row.figures)
     first, second, between = figures.comparison(left, right, mode(), base_px())
     columns = st.columns([3, 1.2, 3], gap="small")
-    for column, view, other, (fig, alt), key in ((columns[0], left, right, first, "a"), (columns[2], right, left, second, "b")):
+    for column, view, other, drawn, key in ((columns[0], left, right, first, "a"), (columns[2], right, left, second, "b")):
         with column:
             st.markdown(f"**{plain(label(view, other))}**")
-            st.plotly_chart(fig, theme=None, config={"displayModeBar": False}, alt=alt, key=f"compare-{key}")
+            chart(drawn, f"compare-{key}")
     with columns[1]:
         for words, value in between:
             st.metric(words, nb(value))

@@ -8,13 +8,12 @@ import streamlit as st
 from app import desk, recorded
 from app.figures import readings, scores, tokens
 from app.figures import table as figures
-from app.pieces import base_px, mode, nb, plain, small
+from app.pieces import base_px, chart, mode, nb, plain, small
 from app.registry import Exhibit, Sample
 from app.widgets.token_player import token_player
 from core.errors import VitrineError
 from core.exhibit import Source
 
-QUIET = {"displayModeBar": False}
 TRUTH_MEGABYTES = 2
 
 
@@ -22,12 +21,6 @@ def chosen_stem(view: desk.View) -> str:
     """The picture on show; a run over several has a choice."""
     stems = figures.stems(view)
     return st.selectbox("Picture", stems, key="table:stem") if len(stems) > 1 else stems[0]
-
-
-def chart(drawn: tuple, key: str) -> None:
-    """A figure with its alternative text."""
-    fig, alt = drawn
-    st.plotly_chart(fig, theme=None, config=QUIET, alt=alt, key=key)
 
 
 # The tokens
