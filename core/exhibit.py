@@ -3,9 +3,11 @@
 import dataclasses
 import hashlib
 import re
+import time
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from core.errors import ConfigError
@@ -23,6 +25,25 @@ def show(progress: Progress, payload: object) -> None:
     carry = getattr(progress, "show", None)
     if carry is not None:
         carry(payload)
+
+
+def part(progress: Progress, begin: float, end: float) -> Progress:
+    """A share of a progress bar as a progress of its own; what is shown on the way goes through."""
+    def share(fraction: float, message: str) -> None:
+        progress(begin + (end - begin) * min(1.0, max(0.0, fraction)), message)
+
+    share.show = lambda payload: show(progress, payload)
+    return share
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Adds the wall seconds of what happens inside to a stage."""
+    begun = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - begun
 
 
 @dataclass(frozen=True)

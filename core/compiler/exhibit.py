@@ -15,7 +15,7 @@ from core.compiler.race import Effort, Race, Row, race
 from core.compiler.roofline import Limit, Roofline, roofline, work_of
 from core.compiler.story import graph_story
 from core.errors import EngineError, InputError
-from core.exhibit import Outcome, Progress, Source, show, silent, stems
+from core.exhibit import Outcome, Progress, Source, part, show, silent, stems
 
 __all__ = ["Config", "inspect", "run", "warm"]
 
@@ -50,10 +50,10 @@ def run(sources: Sequence[Source], config: CompilerConfig = CompilerConfig(), pr
     source, stem = sources[0], stems(sources, "model")[0]
     with tempfile.TemporaryDirectory(prefix="vitrine-compiler-") as folder:
         place = Path(folder)
-        compiled = compile_model(source.data, stem, config, _part(progress, 0.0, 0.7), place)
+        compiled = compile_model(source.data, stem, config, part(progress, 0.0, 0.7), place)
         seconds, begun = dict(compiled.seconds), time.perf_counter()
         machine = _machine() if compiled.built else None
-        ran, refused = _raced(compiled, machine, place, _part(progress, 0.7, 0.97)) if config.race else (None, "the race was switched off")
+        ran, refused = _raced(compiled, machine, place, part(progress, 0.7, 0.97)) if config.race else (None, "the race was switched off")
         seconds["race"] = time.perf_counter() - begun
     progress(0.98, "Writing the report")
     told = _told(compiled, ran, refused, machine)
@@ -166,12 +166,3 @@ def metrics(compiled: Compiled, ran: Race | None, told: Mapping) -> dict:
             "limit_us": told["limit"]["us"] if told["limit"] else None, "times_onnxruntime": times("onnxruntime"), "times_hand": times("hand", "plain hand"),
             "max_abs_error": found.max_abs_error if found else None, "nodes_before": told["before"]["of"], "nodes_after": told["after"]["of"],
             "candidates": len(told["candidates"]), "within_budget": compiled.within_budget}
-
-
-def _part(progress: Progress, low: float, high: float) -> Progress:
-    """A part of the whole work's progress; what is shown on the way goes through."""
-    def share(fraction: float, message: str) -> None:
-        progress(low + (high - low) * min(max(fraction, 0.0), 1.0), message)
-
-    share.show = getattr(progress, "show", None) or (lambda payload: None)
-    return share

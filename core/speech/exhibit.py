@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EngineError, InputError, LimitError
-from core.exhibit import Outcome, Progress, Source, silent, stems
+from core.exhibit import Outcome, Progress, Source, part, silent, stems, timed
 from core.io.sounds import inspect, read_sound, resampled, to_wav
 from core.speech.config import SpeechConfig
 from core.speech.degrade import spoil
@@ -60,7 +60,7 @@ def run(given: Sequence[Source], config: SpeechConfig = SpeechConfig(), progress
     files, trace, told, seconds, notes = {}, {}, {}, {"open": 0.0}, []
     names = stems(recordings, "recording")
     for index, (source, stem) in enumerate(zip(recordings, names)):
-        share = _part(progress, index / len(names), (index + 1) / len(names))
+        share = part(progress, index / len(names), (index + 1) / len(names))
         one = _one(source, stem, config, reference, share, seconds)
         files |= one["files"]
         trace |= one["trace"]
@@ -84,18 +84,18 @@ def _apart(given: Sequence[Source], config: SpeechConfig) -> tuple[list[Source],
 def _one(source: Source, stem: str, config: SpeechConfig, reference: Source | None, progress: Progress, seconds: dict[str, float]) -> dict:
     clean = None
     if config.spoil != AS_IT_IS:
-        with _timed(seconds, "spoil"):
+        with timed(seconds, "spoil"):
             source, clean = _spoilt(source, config)
-    with _timed(seconds, "restore"):
-        done = restore(source, config, _part(progress, 0.0, 0.6), EXCERPT_S)
+    with timed(seconds, "restore"):
+        done = restore(source, config, part(progress, 0.0, 0.6), EXCERPT_S)
     notes = [note if note.startswith(source.name) else f"{source.name}: {note}" for note in done.notes]
     if reference is not None:
         clean, note = _fitted(reference, done)
         notes += note
-    takes, missing = _takes(done, clean, config, _part(progress, 0.6, 0.8), seconds)
-    with _timed(seconds, "measure"):
+    takes, missing = _takes(done, clean, config, part(progress, 0.6, 0.8), seconds)
+    with timed(seconds, "measure"):
         measures = {t.key: measure(t.wave, clean if t.key != "clean" else None) if np.abs(t.wave).max(initial=0) > 1e-5 else {} for t in _told(takes, progress)}
-    with _timed(seconds, "pictures"):
+    with timed(seconds, "pictures"):
         trace, steps = _pictures(done, takes, config, stem)
     ours = next(t for t in takes if t.key == "ours")
     record = dict(name=source.name, seconds=round(done.heard.samples / RATE_HZ, 3), rate_hz=done.heard.info.rate_hz, channels=done.heard.info.channels, rtf=ours.rtf,
@@ -139,7 +139,7 @@ def _takes(done: Restored, clean: Wave | None, config: SpeechConfig, progress: P
     takes, missing = [Take("noisy", "As it was", noisy), Take("ours", "Restored", done.after.mean(axis=0), done.rtf)], []
     for n, rival in enumerate(PEERS if config.compare else ()):
         progress(n / len(PEERS), f"Running {rival.name}")
-        with _timed(seconds, "peers"):
+        with timed(seconds, "peers"):
             begun = time.thread_time()
             try:
                 wave = rival.call(noisy)
@@ -222,20 +222,3 @@ def _steps_words(config: SpeechConfig) -> str:
 METHOD = ("The STFT (1534 samples, hop 384) with compressed magnitudes is cut into patches of 4 × 4 bins; an autoencoder that starts from their Karhunen-Loeve transform brings each to 16 numbers, "
           "a sixteenth of the points. A network estimates the clean latent, as a complex mask on the bins applied through that transform; the decoder puts it together with hidden features of the "
           "input. The transform, the mask and the recurrent bottom are ours; autoencoder with hidden connections, latent replacement, MRSTFT and Reg-Loss follow the post. Measures are taken on the first 12 s.")
-
-
-def _part(progress: Progress, low: float, high: float) -> Progress:
-    return lambda fraction, message: progress(low + (high - low) * min(max(fraction, 0.0), 1.0), message)
-
-
-class _timed:
-    """Adds the seconds inside the with-block to a stage."""
-
-    def __init__(self, seconds: dict[str, float], stage: str) -> None:
-        self.seconds, self.stage = seconds, stage
-
-    def __enter__(self) -> None:
-        self.begun = time.perf_counter()
-
-    def __exit__(self, *_) -> None:
-        self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + time.perf_counter() - self.begun

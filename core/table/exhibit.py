@@ -1,7 +1,6 @@
 """The table exhibit as the studio runs it: pictures in; HTML, XLSX, CSV, Markdown, OTSL and JSON out, with what the engines saw for the page."""
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -9,14 +8,14 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from core.errors import EngineError, InputError, LimitError
-from core.exhibit import Outcome, Progress, Source, silent, stems
+from core.exhibit import Outcome, Progress, Source, part, silent, stems, timed
 from core.io.pictures import MAX_BYTES, Picture, inspect, read_picture
 from core.table.config import TableConfig
 from core.table.export import Record, files_of, from_html, from_json
 from core.table.merge import MODEL, REGIONS
 from core.table.ocr import engine as ocr_engine
 from core.table.reader import look, spelt, story
-from core.table.recognise import TableResult, part, recognise
+from core.table.recognise import TableResult, recognise
 from core.table.scoring import Score, compare
 from cython_ext import BACKEND
 
@@ -56,9 +55,14 @@ def run(sources: Sequence[Source], config: TableConfig = TableConfig(), progress
         share = part(progress, index / len(sources), (index + 1) / len(sources))
         result = _one(source, config, share, seconds)
         share(0.97, f"Writing the files of {stem}")
-        files |= _timed(seconds, "export", lambda: files_of(_record(result), stem))
-        raced = _timed(seconds, "race", lambda: _race(result)) if config.race else {}
-        trace |= _timed(seconds, "pictures", lambda: trace_of(result, stem, raced))
+        with timed(seconds, "export"):
+            files |= files_of(_record(result), stem)
+        raced = {}
+        if config.race:
+            with timed(seconds, "race"):
+                raced = _race(result)
+        with timed(seconds, "pictures"):
+            trace |= trace_of(result, stem, raced)
         results.append(_slim(result))
     notes = tuple(dict.fromkeys(_named(note, r, len(sources)) for r in results for note in r.notes))
     models = {name: version for r in results for name, version in r.models.items()}
@@ -73,7 +77,8 @@ def _slim(result: TableResult) -> TableResult:
 
 def _one(source: Source, config: TableConfig, progress: Progress, seconds: dict[str, float]) -> TableResult:
     progress(0.0, f"Opening {source.name}")
-    picture = _timed(seconds, "open", lambda: within_reach(read_picture(source, config.page, config.shrink)))
+    with timed(seconds, "open"):
+        picture = within_reach(read_picture(source, config.page, config.shrink))
     result = recognise(picture, config, part(progress, 0.03, 0.97))
     for stage, spent in result.seconds.items():
         seconds[stage] = seconds.get(stage, 0.0) + spent
@@ -89,14 +94,6 @@ def within_reach(picture: Picture, backend: str = BACKEND) -> Picture:
     half = cv2.resize(picture.rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     note = f"Without the compiled kernels pictures of more than {TWIN_PIXELS:,} pixels are read at half their size."
     return replace(picture, rgb=half, scale=picture.scale * half.shape[1] / picture.rgb.shape[1], notes=(*picture.notes, note))
-
-
-def _timed(seconds: dict[str, float], stage: str, work):
-    begun = time.perf_counter()
-    try:
-        return work()
-    finally:
-        seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - begun
 
 
 def _in_order(seconds: Mapping[str, float]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import EngineError
-from core.exhibit import Progress, silent
+from core.exhibit import Progress, part, silent
 from core.io.pictures import Picture
 from core.table.cells import read_cells
 from core.table.config import TableConfig
@@ -188,11 +188,6 @@ def crops(found: Structure) -> tuple[np.ndarray, list[Box]]:
 
     rgb, _ = upright(found.rgb, [], found.to_rgb, found.straight)
     return rgb, crops_of(rgb, found.table, found.model.rows, found.model.cols)
-
-
-def part(progress: Progress, begin: float, end: float) -> Progress:
-    """A share of a progress bar as a progress of its own."""
-    return lambda fraction, message: progress(begin + (end - begin) * min(1.0, max(0.0, fraction)), message)
 
 
 def upright(rgb: np.ndarray, boxes: Sequence[Box], to_rgb: np.ndarray, straight: tuple[int, int]) -> tuple[np.ndarray, list[Box]]:
