@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import ConfigError, InputError
+from core.io.checkpoints import write_checkpoint
 from core.speech import corpus, noises, rooms
 from core.speech.autoencoder import WINDOWS, Autoencoder, Width, loss_of
 from core.speech.losses import terms, total
@@ -192,11 +193,9 @@ class Training:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         held = dict(net=self.net.state_dict(), mean=self.mean, optimiser=self.optimiser.state_dict(), step=self.step, mixtures=self.mixtures,
                     elapsed=self.elapsed, span=self.span, total=self.total, left_out=self.left_out)
-        torch.save(held, path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)
+        write_checkpoint(path, held)
 
     @classmethod
     def begin(cls, options: Options, autoencoder: Autoencoder) -> "Training":

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import ConfigError, InputError
+from core.io.checkpoints import write_checkpoint
 from core.table.evaluation import SCALE, SETS, evaluate, evaluate_decoder
 from core.table.heads import BIN
 from core.table.model import SMALL, TableNet, load_weights, save_weights
@@ -174,11 +175,9 @@ class Training:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         held = dict(net=self.net.state_dict(), optimiser=self.optimiser.state_dict(), step=self.step, images=self.images,
                     elapsed=self.elapsed, span=self.span, total=self.total)
-        torch.save(held, path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)
+        write_checkpoint(path, held)
 
     @classmethod
     def begin(cls, options: Options, scratch: bool = False) -> "Training":
