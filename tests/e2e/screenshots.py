@@ -81,42 +81,28 @@ def radio(page: Page, url: str) -> None:
         whole(page, name)
 
 
-def kernels(page: Page, url: str) -> None:
-    """The race on arrival, then a transformer's graph and code."""
+SHOWN = (
+    ("compiler", "kernels", "mlp_beam answers in", "Feedback", ("Graph", "Code", "Measured")),
+    ("handwriting", "handwriting", "pairs of letters joined", None, ("Joins", "Letters", "Measured")),
+    ("speech", "speech", "of sound", None, ("Measures",)),
+)
+"""Exhibit, name of its pictures, what its heading says on arrival, a sample to run first, views to take."""
+
+
+def exhibit(page: Page, url: str, slug: str, name: str, heading: str, sample: str | None, views: tuple[str, ...]) -> None:
+    """An exhibit with a result, then its views."""
     page.set_default_timeout(300_000)
-    page.goto(f"{url}/compiler")
-    page.get_by_role("heading", name="mlp_beam answers in").wait_for()
-    before = page.url
-    page.get_by_text("Feedback", exact=True).click()
-    wait_for_run(page, before)
-    whole(page, "kernels")
-    for view, name in (("Graph", "kernels-graph"), ("Code", "kernels-code"), ("Measured", "kernels-measured")):
+    page.goto(f"{url}/{slug}")
+    page.get_by_role("heading", name=heading).wait_for()
+    if sample:
+        before = page.url
+        page.get_by_text(sample, exact=True).click()
+        wait_for_run(page, before)
+    page.wait_for_timeout(4000)                                  # ink is written, sounds are decoded
+    whole(page, name)
+    for view in views:
         show(page, view)
-        whole(page, name, tallest=2600)
-
-
-def handwriting(page: Page, url: str) -> None:
-    """The text on arrival, a join under the lens, the letters, what was measured."""
-    page.set_default_timeout(180_000)
-    page.goto(f"{url}/handwriting")
-    page.get_by_role("heading", name="pairs of letters joined").wait_for()
-    page.wait_for_timeout(4000)
-    whole(page, "handwriting")
-    for view, name in (("Joins", "handwriting-joins"), ("Letters", "handwriting-letters"), ("Measured", "handwriting-measured")):
-        show(page, view)
-        whole(page, name, tallest=2600)
-
-
-def speech(page: Page, url: str) -> None:
-    """The player on arrival, the measures, the cost."""
-    page.set_default_timeout(180_000)
-    page.goto(f"{url}/speech")
-    page.get_by_role("heading", name="of sound").wait_for()
-    page.wait_for_timeout(2500)
-    whole(page, "speech")
-    for view, name in (("Measures", "speech-measures"), ("Cost", "speech-cost")):
-        show(page, view)
-        whole(page, name)
+        whole(page, f"{name}-{view.lower()}", tallest=2600)
 
 
 def main() -> None:
@@ -128,8 +114,8 @@ def main() -> None:
         tour(browser.new_page(viewport={"width": 1440, "height": 900}), light.url)
         tokens(browser.new_page(viewport={"width": 1440, "height": 900}), light.url, "tokens")
         radio(browser.new_page(viewport={"width": 1440, "height": 900}), light.url)
-        for tour_of in (kernels, handwriting, speech):
-            tour_of(browser.new_page(viewport={"width": 1440, "height": 900}), light.url)
+        for shown in SHOWN:
+            exhibit(browser.new_page(viewport={"width": 1440, "height": 900}), light.url, *shown)
         phone = browser.new_page(viewport={"width": 420, "height": 900})
         open_table(phone, light.url)
         whole(phone, "phone", tallest=2600)

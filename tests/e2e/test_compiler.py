@@ -48,4 +48,6 @@ def test_a_budget_a_node_and_a_bundle(arrived):
 def test_what_is_no_model_is_refused_with_a_sentence(arrived):
     page = arrived
     page.locator("input[type=file]").set_input_files({"name": "holiday.onnx", "mimeType": "application/octet-stream", "buffer": b"\x89PNG\r\n\x1a\n"})
-    page.get_by_text("is not an ONNX file").first.wait_for()
+    refused = page.get_by_text("is not an ONNX file").first
+    refused.wait_for()
+    assert "holiday.onnx" in refused.inner_text() and page.get_by_role("heading", name="mlp_beam answers in").is_visible()

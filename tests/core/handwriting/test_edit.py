@@ -21,7 +21,7 @@ def _points(written: Written, number: int) -> np.ndarray:
     return np.concatenate([stroke.xy[owner == number] for stroke, owner in zip(written.ink.strokes, written.owner, strict=True)])
 
 
-def _check_same_but_moved(old: Written, new: Written, position: int, gone: int, more: int) -> None:
+def assert_same_but_moved(old: Written, new: Written, position: int, gone: int, more: int) -> None:
     assert len(new.change.joins) <= more + 1 and len(new.letters) == len(old.letters) + more - gone
     assert {k for join in new.change.joins for k in (join, join + 1)} <= set(range(position - 1, position + more + 1))
     for k in range(len(new.letters)):
@@ -34,9 +34,9 @@ def _check_same_but_moved(old: Written, new: Written, position: int, gone: int, 
 
 @pytest.mark.parametrize("position", [0, 1, 9, 10, 17, 18, 23])
 def test_replace_insert_and_delete_leave_the_rest_as_it_was(written: Written, position: int) -> None:
-    _check_same_but_moved(written, edit.replace(written, position, "u"), position, 1, 1)
-    _check_same_but_moved(written, edit.insert(written, position, "m"), position, 0, 1)
-    _check_same_but_moved(written, edit.delete(written, position), position, 1, 0)
+    assert_same_but_moved(written, edit.replace(written, position, "u"), position, 1, 1)
+    assert_same_but_moved(written, edit.insert(written, position, "m"), position, 0, 1)
+    assert_same_but_moved(written, edit.delete(written, position), position, 1, 0)
 
 
 def test_a_misspelt_word_is_mended(written: Written) -> None:
@@ -65,7 +65,7 @@ def test_words_grow_at_their_ends_and_vanish(written: Written) -> None:
 def test_print_hands_and_soft_joins_can_be_edited_too() -> None:
     for name, config in (("drawer-14", ComposeConfig()), ("school", ComposeConfig(exact=False))):
         old = compose("hallo", load_hand(name), config)
-        _check_same_but_moved(old, edit.replace(old, 1, "e"), 1, 1, 1)
+        assert_same_but_moved(old, edit.replace(old, 1, "e"), 1, 1, 1)
 
 
 @pytest.mark.parametrize("position, char, word", [(-1, "a", "no letter -1"), (99, "a", "no letter 99"), (0, "", "not one character"), (0, "ab", "not one"), (0, " ", "not one"), (0, "😀", "No hand")])
