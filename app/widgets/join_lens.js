@@ -190,7 +190,7 @@ class Lens {
     this.marks.forEach((spot, index) => {
       const [x, y] = place(this.found[index].head[0]);
       const size = `${Math.min(Math.max(0.62 * scale, 12), 26)}px`;
-      Object.assign(spot.style, { left: `${x}px`, top: `${y}px`, width: size, height: size });
+      Object.assign(spot.style, { left: `${100 * x / wide}%`, top: `${100 * y / height}%`, width: size, height: size });   // shares: they hold while the page narrows
       spot.classList.toggle("now", index === this.at);
       spot.tabIndex = index === this.at ? 0 : -1;
     });

@@ -262,6 +262,8 @@ def test_it_fits_and_axe_finds_nothing(mounted, name):
     data = {"ink_pad": lambda: PAD, "ink_player": lambda: figures.ink_data(told(), "three", "light") | {"autoplay": False}, "join_lens": lens}[name]()
     page = mounted(name, data, 1000)
     assert page.evaluate("document.documentElement.scrollWidth") <= 1000
+    assert page.evaluate("() => { const main = document.querySelector('main'); main.style.width = '404px'; return main.scrollWidth }") <= 404, "before anything is drawn anew"
     page.set_viewport_size({"width": 420, "height": 900})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 420
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 420, "drawn for the narrow page"
     assert not [(v["id"], v["nodes"][0]["html"][:200]) for v in axe.run(page).response["violations"] if v["impact"] in ("serious", "critical")]
