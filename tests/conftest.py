@@ -1,6 +1,5 @@
 """What every test can ask for: the shared data, a browser, and a guard that fails any look-up or connection that leaves this machine."""
 
-import atexit
 import os
 import shutil
 import socket
@@ -16,7 +15,11 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None}
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The data directory of the test session, set before anything of the studio is imported: no test may touch the visitor's own runs.
 os.environ["VITRINE_HOME"] = tempfile.mkdtemp(prefix="vitrine-tests-")
-atexit.register(shutil.rmtree, os.environ["VITRINE_HOME"], ignore_errors=True)
+
+
+def pytest_unconfigure() -> None:
+    """Remove that directory; a process of pytest-xdist ends without atexit."""
+    shutil.rmtree(os.environ["VITRINE_HOME"], ignore_errors=True)
 
 
 def data_directory() -> Path | None:
