@@ -1,5 +1,5 @@
-"""What the latent network is trained on: compressed magnitudes and complex bins, SI-SDR, the latent itself, a loudness disturbance in the manner of PESQ and
-an intelligibility in the manner of ESTOI (Jensen and Taal 2016).
+"""What the latent network is trained on: compressed magnitudes and complex bins, SI-SDR, the latent itself, a loudness disturbance in the manner of PESQ,
+an intelligibility in the manner of ESTOI (Jensen and Taal 2016) and the log-spectral distance above 8 kHz, where those two are blind.
 
 The disturbance follows the structure of ITU-T P.862 (Bark bands, Zwicker loudness, symmetric and asymmetric part); bands and thresholds are our own
 closed forms, so its value is no PESQ score, nor is the other an ESTOI: our frames, no resampling. The evaluation measures the real ones.
@@ -30,10 +30,11 @@ class Weights:
     sdr: float = 0.015
     loudness: float = 0.4
     unlike: float = 0.25
+    high: float = 0.3
 
 
 def terms(found: Tensor, wanted: Tensor, state: Tensor, clean_state: Tensor) -> dict[str, Tensor]:
-    """The six terms, each [b]. found, wanted: compressed STFT parts [b, 2, BINS, T] at the scale of the state; states [b, planes, F, T]."""
+    """The seven terms, each [b]. found, wanted: compressed STFT parts [b, 2, BINS, T] at the scale of the state; states [b, planes, F, T]."""
     weights = _frequency_weights(found.device)
     power, power_wanted = (parts.square().sum(1) for parts in (found, wanted))
     level, level_wanted = ((value + FLOOR) ** 0.225 for value in (power, power_wanted))
@@ -43,7 +44,7 @@ def terms(found: Tensor, wanted: Tensor, state: Tensor, clean_state: Tensor) -> 
     off = (found * turn[:, None] - wanted * turn_wanted[:, None]).square().sum(1)
     return dict(magnitude=(weights * (level - level_wanted).square()).mean((1, 2)) / norm, complex_=(weights * off).mean((1, 2)) / norm,
                 latent=(state - clean_state).square().mean((1, 2, 3)) / clean_state.square().mean((1, 2, 3)).clamp_min(0.005),
-                sdr=-_sdr_db(found, wanted, power, power_wanted), loudness=disturbance(*linear), unlike=1 - intelligibility(*linear))
+                sdr=-_sdr_db(found, wanted, power, power_wanted), loudness=disturbance(*linear), unlike=1 - intelligibility(*linear), high=high_distance(*linear))
 
 
 def total(parts: dict[str, Tensor], weights: Weights = Weights()) -> Tensor:
@@ -91,6 +92,13 @@ def intelligibility(power: Tensor, power_clean: Tensor, frames: int = 48, hop: i
     counts = (loud > 1e-4 * loud.amax((1, 2), keepdim=True)).float()
     a, b = (_normal(_normal(part, -1), 1) for part in parts)
     return ((a * b).sum(1) * counts).sum((1, 2)) / counts.sum((1, 2)).clamp_min(1)
+
+
+def high_distance(power: Tensor, power_clean: Tensor, low_hz: float = 8_000, high_hz: float = 20_000) -> Tensor:
+    """Log-spectral distance from 8 to 20 kHz in tens of dB, mean over the frames [b]; levels 70 dB under the clean peak do not count. Powers [b, BINS, T]."""
+    floor = 1e-7 * power_clean.amax((1, 2), keepdim=True) + 1e-9
+    a, b = (torch.log10(value[:, int(low_hz / RATE_HZ * WINDOW):int(high_hz / RATE_HZ * WINDOW)] + floor) for value in (power, power_clean))
+    return ((a - b).square().mean(1) + 1e-6).sqrt().mean(1)
 
 
 def _normal(x: Tensor, dim: int) -> Tensor:
