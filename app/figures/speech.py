@@ -4,7 +4,7 @@ import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import escape
 
@@ -114,32 +114,90 @@ def measures_words(this: Clip) -> str:
 
 # ---- measures
 
+NARROW, EDGE = 20.0, 0.03
+"""Width in rem that names are set for, and the share of the axis left free at either end of a line."""
+TAG, LANE, LETTER = 0.75, 1.0, 0.52
+"""Size of a name in rem, height of a lane of names in rem, width of a letter in sizes."""
+SYMBOLS = {"ours": "circle", "noisy": "x-thin", "clean": "square"}
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A name under a mark: its place on the line (0 to 1), the text, the side it is anchored at ("left" where it would leave the figure on that side), the lane."""
+
+    x: float
+    text: str
+    anchor: str
+    lane: int
+
+    def span(self, width: float) -> tuple[float, float]:
+        """Left and right end in rem on a figure of this width in rem."""
+        long, at = LETTER * TAG * len(self.text), (self.x + EDGE) / (1 + 2 * EDGE) * width
+        left = at - {"left": 0.0, "center": 0.5, "right": 1.0}[self.anchor] * long
+        return left, left + long
+
+
+def lanes(names: Sequence[tuple[float, str]], width: float = NARROW) -> list[Tag]:
+    """Names by their places, those of one place as one text, each in the first lane where it stands clear of the others at this width (and so at any larger one)."""
+    merged: dict[float, list[str]] = {}
+    for x, name in sorted(names):
+        near = next((at for at in merged if abs(at - x) * width < 0.3), x)
+        merged.setdefault(near, []).append(name)
+    placed: list[Tag] = []
+    for x, texts in merged.items():
+        tag = Tag(x, ", ".join(texts), "center", 0)
+        tag = replace(tag, anchor="left" if tag.span(width)[0] < 0 else "right" if tag.span(width)[1] > width else "center")
+        left = tag.span(width)[0]
+        busy = {other.lane for other in placed if other.span(width)[1] + 0.5 > left}
+        placed.append(replace(tag, lane=next(lane for lane in range(len(placed) + 1) if lane not in busy)))
+    return placed
+
+
 def measures_figure(this: Clip, mode: str, px: int) -> tuple[go.Figure, str]:
-    """Every measure as a line of its own: each take a mark between the worst and the best of them, ours filled, its value written."""
-    fig, ink = figure(mode, px), INK[mode]
-    rows = [(key, *MEASURES[key]) for key in MEASURES if sum(t["measures"].get(key) is not None for t in this.takes) > 1]
-    for y, (key, name, unit, digits) in enumerate(rows):
+    """Every measure as a line of its own: each take a mark between the worst (left) and the best of them, ours filled, its value beside the measure's name.
+
+    One unit of the y axis is one rem. Names stand under their marks, in lanes where they would meet.
+    """
+    fig, ink, y = figure(mode, px), INK[mode], 0.0
+    for key, (name, unit, digits) in MEASURES.items():
         values = {t["key"]: t["measures"][key] for t in this.takes if t["measures"].get(key) is not None}
-        low, high = min(values.values()), max(values.values())
-        at = {k: (v - low) / ((high - low) or 1) for k, v in values.items()}
-        fig.add_shape(type="line", x0=0, x1=1, y0=y, y1=y, line=dict(color=ink["grid"], width=2), layer="below")
+        if len(values) < 2:
+            continue
+        at, line = _places(values, key in LOWER), y + 2.1
+        _heading(fig, y + 0.75, name, f"{values['ours']:.{digits}f}{unit}" if "ours" in values else "", key in LOWER)
+        fig.add_shape(type="line", x0=0, x1=1, y0=line, y1=line, line=dict(color=ink["grid"], width=2), layer="below")
         for k, v in values.items():
-            role, take = ROLES.get(k, "rest"), this.take(k)
-            ours = k == "ours"
-            fig.add_scatter(x=[at[k]], y=[y], mode="markers", hovertemplate=f"{take['name']}: {v:.{digits}f}{unit}<extra></extra>",
-                            marker=dict(size=px if ours else 0.75 * px, color=ink[role] if k in ROLES else "rgba(0,0,0,0)", line=dict(color=ink[role], width=2),
-                                        symbol={"ours": "circle", "noisy": "x-thin", "clean": "square"}.get(k, "circle")))
-            fig.add_annotation(x=at[k], y=y, text=f"<b>{v:.{digits}f}</b>" if ours else _short(take["name"]), showarrow=False, yshift=px * (0.95 if ours else -0.95),
-                               font=dict(size=(0.9 if ours else 0.72) * px, color=ink[role if ours else "muted"]))
-    fig.update_yaxes(tickvals=list(range(len(rows))), ticktext=[f"{name}{' (lower is better)' if key in LOWER else ''}" for key, name, *_ in rows], showgrid=False,
-                     range=[len(rows) - 0.4, -0.6], tickfont=dict(size=px, color=ink["text"]))
-    fig.update_xaxes(visible=False, range=[-0.06, 1.06])
-    fig.update_layout(height=int((3.1 * max(len(rows), 1) + 1) * px), margin=dict(l=0, r=0, t=0.5 * px, b=0), hovermode="closest")
+            colour = ink[ROLES.get(k, "rest")]
+            fig.add_scatter(x=[at[k]], y=[line], mode="markers", hovertemplate=f"{this.take(k)['name']}: {v:.{digits}f}{unit}<extra></extra>",
+                            marker=dict(size=px if k == "ours" else 0.75 * px, color=colour if k in ROLES else "rgba(0,0,0,0)", line=dict(color=colour, width=2), symbol=SYMBOLS.get(k, "circle")))
+        tags = lanes([(at[k], _short(this.take(k)["name"])) for k in values if k != "ours"])
+        for tag in tags:
+            fig.add_annotation(x=tag.x, y=line + 1.05 + LANE * tag.lane, text=escape(tag.text), showarrow=False, xanchor=tag.anchor, borderpad=0, font=dict(size=TAG * px, color=ink["muted"]))
+        y = line + 1.05 + LANE * (max((tag.lane for tag in tags), default=0) + 1)
+    fig.update_yaxes(visible=False, range=[max(y, 1.0), 0])
+    fig.update_xaxes(visible=False, range=[-EDGE, 1 + EDGE])
+    fig.update_layout(height=int(max(y, 1.0) * px), margin=dict(l=0, r=0, t=0, b=0), hovermode="closest")
     return fig, measures_words(this)
 
 
+def _places(values: Mapping[str, float], lower: bool) -> dict[str, float]:
+    """0 for the worst value to 1 for the best."""
+    signed = {k: -v if lower else v for k, v in values.items()}
+    worst, best = min(signed.values()), max(signed.values())
+    return {k: (v - worst) / ((best - worst) or 1) for k, v in signed.items()}
+
+
+def _heading(fig: go.Figure, y: float, name: str, ours: str, lower: bool) -> None:
+    """A measure's name with our value, above its line."""
+    mode, px = fig.layout.meta["mode"], fig.layout.meta["px"]
+    ink = INK[mode]
+    more = f" <span style='color:{ink['muted']};font-size:{TAG * px}px'>lower is better</span>" if lower else ""
+    fig.add_annotation(x=0, xref="paper", y=y, text=f"{name}  <b><span style='color:{ink['ours']}'>{ours}</span></b>{more}", showarrow=False, xanchor="left", borderpad=0,
+                       font=dict(size=px, color=ink["text"]))
+
+
 def _short(name: str) -> str:
-    return {"As it was": "before", "Clean": "clean", "noisereduce": "noiser."}.get(name, name)
+    return {"As it was": "before", "Clean": "clean"}.get(name, name)
 
 
 def measures_table(this: Clip) -> list[dict]:

@@ -2,11 +2,14 @@
 
 import base64
 import io
+import itertools
 import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from app.figures import speech as figures
@@ -51,9 +54,29 @@ def test_each_line_runs_from_the_worst_to_the_best_take():
     this = figures.clip(view(), "memo")
     fig, alt = figures.measures_figure(this, "light", 16)
     ours = [t for t in fig.data if "Restored" in t.hovertemplate]
-    assert [t.x[0] for t in ours] == pytest.approx([1.0, (2.7 - 1.9) / (3.2 - 1.9), 0.0])
-    assert any("lower is better" in text for text in fig.layout.yaxis.ticktext) and "DNSMOS overall 1.90 to 2.70" in alt
+    assert [t.x[0] for t in ours] == pytest.approx([1.0, (2.7 - 1.9) / (3.2 - 1.9), 1.0])
+    headings = [note.text for note in fig.layout.annotations if note.xref == "paper"]
+    assert [("6.0 dB" in text, "lower is better" in text) for text in headings] == [(False, False), (False, False), (True, True)] and "DNSMOS overall 1.90 to 2.70" in alt
     assert figures.measures_table(this)[2]["SI-SDR"] == 9.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from(("before", "RNNoise", "noisereduce", "Wiener", "WPE", "clean"))), min_size=1, max_size=6), st.floats(20, 90))
+@settings(max_examples=60, deadline=None)
+def test_names_of_takes_never_meet(names, width_rem):
+    tags = figures.lanes(names)
+    assert sorted(word for tag in tags for word in tag.text.split(", ")) == sorted(name for _, name in names)
+    for one, other in itertools.combinations(tags, 2):
+        apart = max(one.span(width_rem)[0], other.span(width_rem)[0]) >= min(one.span(width_rem)[1], other.span(width_rem)[1])
+        assert one.lane != other.lane or apart, (one, other)
+
+
+def test_takes_of_one_value_share_a_name():
+    tied = view([take("noisy", "As it was", si_sdr=2.0), take("ours", "Restored", 0.05, si_sdr=9.0), take("wiener", "Wiener", si_sdr=5.0), take("rnnoise", "RNNoise", si_sdr=5.0),
+                 take("noisereduce", "noisereduce", si_sdr=5.2)])
+    fig, _ = figures.measures_figure(figures.clip(tied, "memo"), "dark", 20)
+    names = {note.text: note.y for note in fig.layout.annotations if note.xref != "paper"}
+    assert set(names) == {"before", "RNNoise, Wiener", "noisereduce"} and names["noisereduce"] > names["RNNoise, Wiener"]
+    assert fig.layout.height == pytest.approx(20 * fig.layout.yaxis.range[0], abs=1)
 
 
 def test_cost_is_drawn_for_what_was_recorded():
