@@ -44,15 +44,16 @@ _without_main = _WithoutMain()
 
 
 class ProcessLane:
-    """One spawned worker process. A worker that dies takes its own job with it and nothing else."""
+    """One spawned worker process. A worker that dies takes its own job with it and nothing else. niceness: how far behind the server it stands."""
 
-    def __init__(self) -> None:
+    def __init__(self, niceness: int = NICENESS) -> None:
+        self._niceness = niceness
         self._open()
 
     def _open(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, far = context.Pipe()
-        self._executor = ProcessPoolExecutor(1, mp_context=context, initializer=_enter, initargs=(far,))
+        self._executor = ProcessPoolExecutor(1, mp_context=context, initializer=_enter, initargs=(far, self._niceness))
         with _without_main:
             self._pid = self._executor.submit(os.getpid)  # starts the process now, while the far end is still ours to hand over
         far.close()
@@ -114,14 +115,14 @@ class BorrowedLane:
         self._executor.shutdown(wait=False)
 
 
-def _enter(pipe: Connection) -> None:
+def _enter(pipe: Connection, niceness: int) -> None:
     """First words of a worker process: one thread per job, below the server's priority, gone when the server is gone."""
     global _pipe
     _pipe = pipe
     os.environ.update(ONE_THREAD | OFFLINE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends its workers
     if hasattr(os, "nice"):
-        os.nice(NICENESS)
+        os.nice(niceness)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 

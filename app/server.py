@@ -1,4 +1,4 @@
-"""The studio on one port: Streamlit at /, Gradio under /widgets/, /api/health. The port opens first, everything heavy loads behind it."""
+"""The studio on one port: Streamlit at /, Gradio under /widgets/, /api/health, /api/live. The port opens first, everything heavy loads behind it."""
 
 # Imported light: whatever is heavy or has to see the environment below is imported inside functions.
 import argparse
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,16 +90,17 @@ def config(options: argparse.Namespace) -> dict[str, object]:
 
 
 def studio(options: argparse.Namespace):
-    """The ASGI app: guard, /api/health, the widgets (once they are loaded), Streamlit."""
+    """The ASGI app: guard, /api/health, /api/live, the widgets (once they are loaded), Streamlit."""
     import streamlit as st
     from starlette.middleware import Middleware
     from starlette.responses import JSONResponse
-    from starlette.routing import Mount, Route
+    from starlette.routing import Mount, Route, WebSocketRoute
 
+    from app import live
     from app.guard import Guard, Hosts
     from app.health import health
 
-    widgets, leave = Widgets(), asyncio.Event()
+    widgets, leave, places = Widgets(), asyncio.Event(), live.Places()
 
     async def answer(request) -> JSONResponse:
         return JSONResponse(health([] if widgets.ready or widgets.failure else ["widgets"], {"widgets": widgets.failure} if widgets.failure else {}),
@@ -113,11 +115,13 @@ def studio(options: argparse.Namespace):
             yield
         finally:
             leave.set()
+            places.close()
             tasks[1].cancel()
             await asyncio.wait(tasks, timeout=SECONDS_TO_LEAVE)
 
     around = [Middleware(Guard, hosts=Hosts(options.host, options.allow_host)), Middleware(Endings, leave=leave)]
-    return st.App(ROOT / "app" / "main.py", lifespan=life, routes=[Route("/api/health", answer), Mount(PREFIX, widgets)], middleware=around)
+    routes = [Route("/api/health", answer), WebSocketRoute(live.PATH, partial(live.converse, places=places)), Mount(PREFIX, widgets)]
+    return st.App(ROOT / "app" / "main.py", lifespan=life, routes=routes, middleware=around)
 
 
 class Widgets:

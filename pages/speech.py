@@ -9,6 +9,7 @@ from app.pieces import base_px, chart, mode, nb, plain, small, stages
 from app.registry import exhibit
 from app.room import room
 from app.widgets.downloads import download, download_row, zipped
+from app.widgets.live_voice import live_voice
 from app.widgets.sound_player import sound_player
 
 ROW = exhibit("speech")
@@ -29,6 +30,18 @@ def show(view: desk.View) -> None:
     download_row("Save as", view.files, [("WAV, 48 kHz", f"{stem}.restored.wav"), ("Measures, JSON", f"{stem}.json")], "speech:save")
     if len(figures.stems(view)) > 1:
         download("Everything as a zip", f"{view.id or 'speech'}.zip", zipped(view.files), "speech:zip", ":material/folder_zip:")
+
+
+def live(view: desk.View) -> None:
+    """The visitor's own voice, restored while they speak."""
+    live_voice("speech:live")
+    small("One evaluation of the network for every piece of new sound, in a process of its own. The delay is measured in this page, from a microphone's sample to the same sample at the loudspeaker; "
+          "the microphone's own buffer comes on top. The pauses are the quietest tenth of the last eight seconds. The browser's own noise suppression is off. Nothing is recorded.")
+
+
+def finding(view: desk.View) -> str:
+    """The run in a sentence; over live mode, which has no run, what it is."""
+    return "Your own voice, restored while you speak" if st.session_state.get(f"view:{ROW.slug}") == "Live" else figures.finding(view)
 
 
 def measures(view: desk.View) -> None:
@@ -73,4 +86,4 @@ def explain(view: desk.View) -> None:
     small(plain(figures.clip(view, figures.stems(view)[0]).told["method"]))
 
 
-room(ROW, figures.finding, show, explain, views={"Measures": measures, "Diffusion": steps, "Cost": cost})
+room(ROW, finding, show, explain, views={"Live": live, "Measures": measures, "Diffusion": steps, "Cost": cost})

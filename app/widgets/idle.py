@@ -16,7 +16,7 @@ export default function (component) {
   const line = parentElement.querySelector("p");
   let touched = Date.now();
   const touch = () => { touched = Date.now(); line.hidden = true; };
-  const kinds = ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"];
+  const kinds = ["pointerdown", "pointermove", "keydown", "wheel", "touchstart", "somebody-here"];
   kinds.forEach(kind => document.addEventListener(kind, touch, { passive: true }));
   const clock = setInterval(() => {
     if (data.busy || document.querySelector("iframe:hover")) { touched = Date.now(); return; }

@@ -16,7 +16,7 @@ MOST_S = 5.0
 
 
 class Stream:
-    """One microphone. `feed` takes blocks at the microphone's rate and gives what can be handed out at 48 kHz: AHEAD_S + FADE_S behind what came in.
+    """One microphone. `feed` takes blocks at its rate and gives what can be handed out, at the same rate: sample k of all that comes out belongs to sample k of all that went in.
 
     restore  float32[n] -> float32[n] at 48 kHz, n at most (PAST_S + MOST_S) * 48,000
     """
@@ -25,18 +25,18 @@ class Stream:
         if not 8_000 <= rate_hz <= 192_000:
             raise InputError(f"The microphone gives {rate_hz:,} samples a second; 8,000 to 192,000 are read.")
         self._restore, self._rate_hz = restore, rate_hz
-        self._resampler = None
+        self._at_48, self._back = _resampler(rate_hz, RATE_HZ), _resampler(RATE_HZ, rate_hz)
         self._heard = np.zeros(0, np.float32)
         self._done = 0
         self._tail = np.zeros(0, np.float32)
 
     @property
     def latency_s(self) -> float:
-        """Seconds between a sample's arrival and the earliest moment it is handed out, computing and block length not counted."""
+        """Seconds between a sample's arrival and the earliest moment it is handed out; computing, block length and resampling are not counted."""
         return AHEAD_S + FADE_S
 
     def feed(self, block: Wave) -> Wave:
-        """float32[n] at the microphone's rate -> float32[m] at 48 kHz, m >= 0. Raises InputError for a block that is too long or no number."""
+        """float32[n] -> float32[m], m >= 0, both at the microphone's rate. Raises InputError for a block that is too long or no number."""
         block = np.asarray(block, np.float32)
         if block.ndim != 1 or len(block) > MOST_S * self._rate_hz or not np.isfinite(block).all():
             raise InputError(f"A block of a stream is one channel of at most {MOST_S:g} s of finite samples. Send shorter blocks.")
@@ -46,16 +46,7 @@ class Stream:
             return np.zeros(0, np.float32)
         made = self._hand_out(self._restore(self._heard), ready)
         self._forget(ready)
-        return made
-
-    def _at_48(self, block: Wave) -> Wave:
-        if self._rate_hz == RATE_HZ:
-            return block
-        if self._resampler is None:
-            import soxr
-
-            self._resampler = soxr.ResampleStream(self._rate_hz, RATE_HZ, 1, dtype="float32")
-        return self._resampler.resample_chunk(block)
+        return self._back(made)
 
     def _hand_out(self, restored: Wave, ready: int) -> Wave:
         """The samples [done, ready), blended at their start with what the last block thought of them."""
@@ -71,3 +62,23 @@ class Stream:
         """Keep PAST_S before what is still to be handed out."""
         drop = max(0, ready - int(PAST_S * RATE_HZ))
         self._heard, self._done = self._heard[drop:], ready - drop
+
+
+def _resampler(from_hz: int, to_hz: int) -> Callable[[Wave], Wave]:
+    """Blocks of a stream at another rate, in step with what went in."""
+    if from_hz == to_hz:
+        return lambda block: block
+    import soxr
+
+    return soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32").resample_chunk
+
+
+def microphone(rate_hz: int, model: str = "m") -> Stream:
+    """A stream restored by the network of this width in one step, loaded and run once. Raises InputError, EngineError."""
+    from core.speech.restore import restorer
+    from core.speech.sampler import Plan
+
+    nets, plan = restorer(model), Plan()
+    stream = Stream(lambda wave: nets.restore(wave, plan), rate_hz)
+    nets.restore(np.full(int(PAST_S * RATE_HZ), 0.01, np.float32), plan)
+    return stream
