@@ -152,7 +152,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
             paper_text=None, paper=None, bench_key="headline.end_to_end_times_cheaper", form="{:.0f}×", scale=20,
             unit="times cheaper than on the full spectrogram, 8 steps, to 20×",
             differs="The post’s tables are pictures and its models are larger, trained on a GPU with EARS. Here: the same network family in both domains at equal channels, one core."),
-        figures="app.figures.speech", on_page={"compare": True}, main_button="Restore it", input_word="recording", records=True,
+        figures="app.figures.speech", on_page={"compare": True, "latents": True}, main_button="Restore it", input_word="recording", records=True,
     ),
     Exhibit(
         slug="compiler", nav="Kernels", section="Compute", name="A compiler for small networks",

@@ -34,9 +34,10 @@ def show(view: desk.View) -> None:
 
 def live(view: desk.View) -> None:
     """The visitor's own voice, restored while they speak."""
-    live_voice("speech:live")
-    small("One evaluation of the network for every piece of new sound, in a process of its own. The delay is measured in this page, from a microphone's sample to the same sample at the loudspeaker; "
-          "the microphone's own buffer comes on top. The pauses are the quietest tenth of the last eight seconds. The browser's own noise suppression is off. Nothing is recorded.")
+    this = figures.clip(view, chosen(view))
+    live_voice(this.trace[this.take("noisy")["sound"]], "speech:live")
+    small("The delay is measured in this page, from a sample of the microphone to the same sample at the loudspeaker; the microphone's own buffer comes on top. "
+          "The pauses are the quietest tenth of the last eight seconds. The browser's own noise suppression is off. Nothing is recorded.")
 
 
 def finding(view: desk.View) -> str:
@@ -67,6 +68,24 @@ def steps(view: desk.View) -> None:
     small(plain(this.told["steps_words"]))
 
 
+def latent(view: desk.View) -> None:
+    """The recording through latents of other widths and starts, nothing restored."""
+    this = figures.clip(view, chosen(view))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        design = st.segmented_control("Autoencoder", tuple(figures.DESIGNS), default=next(iter(figures.DESIGNS)), required=True, key="speech:design")
+        rows = figures.latent_rows(this, design)
+        if not rows:
+            small("This run was made without other latents. Restore the recording again to hear them.")
+            return
+        width = st.select_slider(f"Numbers kept of {figures.PATCH_NUMBERS}", tuple(rows), value=tuple(rows)[len(rows) // 2], key="speech:width", width=14 * base_px())
+    row = rows[width]
+    st.subheader(nb(figures.latent_words(this, row)), anchor=False)
+    sound_player(figures.latent_story(view, this, row), key=f"speech:latent:{view.id}:{row['sound']}")
+    small(plain(figures.latent_source_words(this)))
+    st.markdown(figures.latent_table(this, design, width))
+    small(figures.DESIGN_WORDS[design])
+
+
 def cost(view: desk.View) -> None:
     """Quality against cost over our sizes and steps and the other tools, as recorded."""
     rows = recorded.rows(ROW.slug, "quality")
@@ -86,4 +105,4 @@ def explain(view: desk.View) -> None:
     small(plain(figures.clip(view, figures.stems(view)[0]).told["method"]))
 
 
-room(ROW, finding, show, explain, views={"Live": live, "Measures": measures, "Diffusion": steps, "Cost": cost})
+room(ROW, finding, show, explain, views={"Live": live, "Measures": measures, "Diffusion": steps, "Latent": latent, "Cost": cost})

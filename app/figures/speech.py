@@ -19,7 +19,8 @@ MEASURES = {"si_sdr": ("SI-SDR", " dB", 1), "pesq": ("PESQ", "", 2), "estoi": ("
             "bak": ("DNSMOS background", "", 2), "lsd_high": ("Distance above 8 kHz", " dB", 1)}
 """Key -> name, unit, digits; the last one is better when lower."""
 LOWER = {"lsd_high"}
-STAGES = {"open": "Opened the file", "spoil": "Spoilt the clean recording", "restore": "Restored", "peers": "Ran the other tools", "measure": "Measured", "pictures": "Drew the spectrograms",
+STAGES = {"open": "Opened the file", "spoil": "Spoilt the clean recording", "restore": "Restored", "peers": "Ran the other tools", "measure": "Measured",
+          "pictures": "Drew the spectrograms", "latents": "Tried other latents",
           "files": "Wrote the files", "total": "In all"}
 
 
@@ -123,7 +124,7 @@ SYMBOLS = {"ours": "circle", "noisy": "x-thin", "clean": "square"}
 
 @dataclass(frozen=True)
 class Tag:
-    """A name under a mark: its place on the line (0 to 1), the text, the side it is anchored at ("left" where it would leave the figure on that side), the lane."""
+    """A name under a mark: its place on the line (0 to 1), the text, the side it is anchored at ("left" where it would leave the figure there), the lane."""
 
     x: float
     text: str
@@ -138,7 +139,7 @@ class Tag:
 
 
 def lanes(names: Sequence[tuple[float, str]], width: float = NARROW) -> list[Tag]:
-    """Names by their places, those of one place as one text, each in the first lane where it stands clear of the others at this width (and so at any larger one)."""
+    """Names by their places, those of one place as one text, each in the first lane where it is clear of the others at this width in rem (and so at any larger)."""
     merged: dict[float, list[str]] = {}
     for x, name in sorted(names):
         near = next((at for at in merged if abs(at - x) * width < 0.3), x)
@@ -169,10 +170,12 @@ def measures_figure(this: Clip, mode: str, px: int) -> tuple[go.Figure, str]:
         for k, v in values.items():
             colour = ink[ROLES.get(k, "rest")]
             fig.add_scatter(x=[at[k]], y=[line], mode="markers", hovertemplate=f"{this.take(k)['name']}: {v:.{digits}f}{unit}<extra></extra>",
-                            marker=dict(size=px if k == "ours" else 0.75 * px, color=colour if k in ROLES else "rgba(0,0,0,0)", line=dict(color=colour, width=2), symbol=SYMBOLS.get(k, "circle")))
+                            marker=dict(size=px if k == "ours" else 0.75 * px, color=colour if k in ROLES else "rgba(0,0,0,0)", line=dict(color=colour, width=2),
+                                        symbol=SYMBOLS.get(k, "circle")))
         tags = lanes([(at[k], _short(this.take(k)["name"])) for k in values if k != "ours"])
         for tag in tags:
-            fig.add_annotation(x=tag.x, y=line + 1.05 + LANE * tag.lane, text=escape(tag.text), showarrow=False, xanchor=tag.anchor, borderpad=0, font=dict(size=TAG * px, color=ink["muted"]))
+            fig.add_annotation(x=tag.x, y=line + 1.05 + LANE * tag.lane, text=escape(tag.text), showarrow=False, xanchor=tag.anchor, borderpad=0,
+                               font=dict(size=TAG * px, color=ink["muted"]))
         y = line + 1.05 + LANE * (max((tag.lane for tag in tags), default=0) + 1)
     fig.update_yaxes(visible=False, range=[max(y, 1.0), 0])
     fig.update_xaxes(visible=False, range=[-EDGE, 1 + EDGE])
@@ -192,8 +195,8 @@ def _heading(fig: go.Figure, y: float, name: str, ours: str, lower: bool) -> Non
     mode, px = fig.layout.meta["mode"], fig.layout.meta["px"]
     ink = INK[mode]
     more = f" <span style='color:{ink['muted']};font-size:{TAG * px}px'>lower is better</span>" if lower else ""
-    fig.add_annotation(x=0, xref="paper", y=y, text=f"{name}  <b><span style='color:{ink['ours']}'>{ours}</span></b>{more}", showarrow=False, xanchor="left", borderpad=0,
-                       font=dict(size=px, color=ink["text"]))
+    text = f"{name}  <b><span style='color:{ink['ours']}'>{ours}</span></b>{more}"
+    fig.add_annotation(x=0, xref="paper", y=y, text=text, showarrow=False, xanchor="left", borderpad=0, font=dict(size=px, color=ink["text"]))
 
 
 def _short(name: str) -> str:
@@ -203,6 +206,67 @@ def _short(name: str) -> str:
 def measures_table(this: Clip) -> list[dict]:
     """One row per take with every measure, for the engineer."""
     return [{"Take": t["name"]} | {name: t["measures"].get(key) for key, (name, *_) in MEASURES.items()} | {"s per second of sound": t["rtf"]} for t in this.takes]
+
+
+# ---- what a latent keeps
+
+DESIGNS = {"KLT start": ("klt", True), "No hidden connections": ("klt", False), "Random start": ("random", True)}
+DESIGN_WORDS = {
+    "KLT start": "Starts as a linear transform (KLT), then learns for two minutes. The start is ours; encoder, decoder and hidden connections follow the post.",
+    "No hidden connections": "The decoder sees the latent alone, nothing of the recording beside it. The post has such connections; this leaves them out.",
+    "Random start": "Starts from random weights, as usual, and learns for the same two minutes. The post trains on a GPU and does not state its width.",
+}
+PATCH_NUMBERS = 32
+"""Real numbers of a patch of 4 by 4 points of the spectrogram."""
+
+
+def latent_rows(this: Clip, design: str) -> dict[int, dict]:
+    """What was tried of a design, by width; empty for a run without it."""
+    start, hidden = DESIGNS[design]
+    found = [row for row in (this.told.get("latents") or {}).get("rows", ()) if (row["start"], row["hidden"]) == (start, hidden)]
+    return {row["latent"]: row for row in sorted(found, key=lambda row: row["latent"])}
+
+
+def latent_words(this: Clip, row: Mapping) -> str:
+    """What is kept against what there was, and what comes back, in one sentence."""
+    numbers, samples = row["numbers_per_second"], this.told["latents"]["samples_per_second"]
+    against = {0.5: "half the samples", 1.0: "as many as samples", 2.0: "twice the samples"}.get(numbers / samples, f"{numbers / samples:.2g} times the samples")
+    return f"{numbers:,} numbers a second, {against}: {row['si_sdr']:.1f} dB come back".replace("-", "\u2212")
+
+
+def latent_story(view, this: Clip, row: Mapping) -> dict:
+    """What the sound player needs: what went into the latent, what came out of it, and the recording that the hidden connections see."""
+    told = this.told["latents"]
+    known = "clean" in told["came"]
+    tracks = [_latent_track(this, "before", "Clean, as it went in" if known else "As it went in", "clean", told["came"]["clean" if known else "noisy"]),
+              _latent_track(this, "after", f"Through {row['latent']} numbers", "ours", row, f"{row['si_sdr']:.1f} dB")]
+    tracks += [_latent_track(this, "noisy", "Recording", "noisy", told["came"]["noisy"])] if known else []
+    return dict(id=f"{view.id}:{row['sound']}:{view.record['created']}", seconds=told["seconds"], top_hz=24_000, tracks=tracks, left="before", right="after",
+                alt=f"Spectrograms before and after a latent {row['latent']} numbers wide. {latent_words(this, row)}.")
+
+
+def _latent_track(this: Clip, key: str, name: str, role: str, at: Mapping, words: str = "") -> dict:
+    sound = "data:audio/flac;base64," + base64.b64encode(this.trace[at["sound"]]).decode()
+    return dict(key=key, name=name, role=role, words=words, picture=coloured(this.trace[at["picture"]]), sound=sound)
+
+
+def latent_table(this: Clip, design: str, latent: int) -> str:
+    """Every design and width on this recording as a Markdown table, the chosen one in bold: SI-SDR, and the distance above 8 kHz."""
+    widths = list(latent_rows(this, design))
+    lines = ["| SI-SDR (distance above 8 kHz), dB | " + " | ".join(str(width) for width in widths) + " |", "|:--|" + "--:|" * len(widths)]
+    for name in DESIGNS:
+        found = latent_rows(this, name)
+        values = [f"{found[w]['si_sdr']:.1f} ({found[w]['lsd_high']:.2f})".replace("-", "\u2212") if w in found else "" for w in widths]
+        lines.append(f"| {name} | " + " | ".join(f"**{value}**" if (name, w) == (design, latent) else value for w, value in zip(widths, values)) + " |")
+    return "\n".join(lines)
+
+
+def latent_source_words(this: Clip) -> str:
+    """Whose latent is heard, and of which seconds."""
+    told = this.told["latents"]
+    whose = ("The clean recording is known: its latent is decoded, with the hidden connections of the noisy one. This is the most that restoration could reach."
+             if "clean" in told["came"] else "No clean recording is known: this is the latent of the recording itself, noise and all.")
+    return f"{whose} Nothing is restored here. The loudest {told['seconds']:.0f} s, from {told['start_s']:.1f} s on."
 
 
 # ---- quality against cost, from the recorded bench

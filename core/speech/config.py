@@ -23,4 +23,5 @@ class SpeechConfig:
     domain: str = option("latent", "Domain", choices=DOMAINS, shown=False, help="latent: LAFUFU. stft: the same network on the full spectrogram.")
     seed: int = option(0, "Seed", low=0, high=1_000_000, shown=False, help="The same seed gives the same bytes.")
     reference: str = option("", "Clean recording", shown=False, file=True, help="A clean recording of the same words, to measure against.")
+    latents: bool = option(False, "Try other latents", shown=False, help="The recording, unrestored, through the autoencoders of the ablation.")
     compare: bool = option(False, "Run the other tools", shown=False, help="RNNoise, noisereduce, a Wiener filter and WPE on the same recording.")

@@ -12,10 +12,11 @@ from core.errors import EngineError
 from core.speech import corpus, metrics, noises, peers, rooms
 from core.speech.autoencoder import Autoencoder
 from core.speech.degrade import Recipe, spoil
+from core.speech.latents import oracle
 from core.speech.noises import Wave
-from core.speech.sampler import LEVEL, Plan, Restorer, fast
+from core.speech.sampler import Plan, Restorer, fast
 from core.speech.score import Network, Size
-from core.speech.stft import BINS, PATCH, RATE_HZ, frames_of, istft, stft
+from core.speech.stft import BINS, PATCH, RATE_HZ, frames_of
 from core.speech.wiener import wiener
 
 Method = Callable[[Wave], Wave]
@@ -60,13 +61,13 @@ def cases(folder: Path, split: str) -> Iterator[Case]:
         yield Case("noise" if recipe.noise else "room", f"{voice}, {label}", *(gain * wave for wave in (pair.noisy, pair.target, clean)))
 
 
-def oracle(autoencoder: Autoencoder, noisy: Wave, clean: Wave) -> Wave:
-    """The autoencoder's upper bound: the clean latent, decoded with the hidden features of the distorted input."""
-    gain = LEVEL / max(float(np.abs(noisy).max()), 1e-6)
-    with torch.inference_mode(), fast():
-        parts = [stft(torch.from_numpy(gain * wave))[None] for wave in (noisy, clean)]
-        made = autoencoder.decode(autoencoder.encode(parts[1])[0], autoencoder.encode(parts[0])[1]).float()
-    return istft(made, len(noisy))[0].numpy() / gain
+def oracle_scores(autoencoder: Autoencoder, folder: Path, split: str) -> dict[str, float]:
+    """Means of `latents.oracle` over the noise cases of a split: SI-SDR of noisy and decoded, PESQ, distance above 8 kHz, n."""
+    rows = []
+    for case in (case for case in cases(folder, split) if case.kind == "noise"):
+        measures = metrics.measure(oracle(autoencoder, case.noisy, case.clean), case.clean, quick=True)
+        rows.append(measures | dict(noisy_si_sdr=metrics.si_sdr(case.noisy, case.clean)))
+    return {name: round(value, 4) for name, value in metrics.mean_of(rows).items()} | dict(n=len(rows))
 
 
 # Scores

@@ -13,6 +13,7 @@ from core.exhibit import Outcome, Progress, Source, part, silent, stems, timed
 from core.io.sounds import inspect, read_sound, resampled, to_wav
 from core.speech.config import SpeechConfig
 from core.speech.degrade import spoil
+from core.speech.latents import autoencoders, kept, loudest
 from core.speech.metrics import measure
 from core.speech.peers import PEERS
 from core.speech.pictures import as_png, spectrogram
@@ -52,7 +53,7 @@ def run(given: Sequence[Source], config: SpeechConfig = SpeechConfig(), progress
     """Restore every recording.
 
     files    STEM.restored.wav (48 kHz, 24 bits, the length, channels and level that came in) and STEM.json (measures, seconds, rtf)
-    trace    STEM/KEY.flac and STEM/KEY.png for every take of the first seconds, STEM/step-N.png, trace.json
+    trace    STEM/KEY.flac and STEM/KEY.png for every take of the first seconds, STEM/step-N.png, trace.json; with `latents` the same for STEM/latent-NAME
     metrics  recordings, seconds, rtf, and the measures of the first recording before and after
     Raises InputError, LimitError, EngineError, ConfigError, and whatever `progress` raises to stop.
     """
@@ -97,10 +98,12 @@ def _one(source: Source, stem: str, config: SpeechConfig, reference: Source | No
         measures = {t.key: measure(t.wave, clean if t.key != "clean" else None) if np.abs(t.wave).max(initial=0) > 1e-5 else {} for t in _told(takes, progress)}
     with timed(seconds, "pictures"):
         trace, steps = _pictures(done, takes, config, stem)
+    lesson, more = _lesson(done.before.mean(axis=0), clean, stem, part(progress, 0.95, 1.0), seconds) if config.latents else (None, {})
+    trace |= more
     ours = next(t for t in takes if t.key == "ours")
     record = dict(name=source.name, seconds=round(done.heard.samples / RATE_HZ, 3), rate_hz=done.heard.info.rate_hz, channels=done.heard.info.channels, rtf=ours.rtf,
                   seconds_per_stage=done.seconds, measures=measures)
-    told = record | dict(excerpt_s=[0.0, len(ours.wave) / RATE_HZ], words=_words(done, config), method=METHOD, steps=steps, steps_words=_steps_words(config),
+    told = record | dict(excerpt_s=[0.0, len(ours.wave) / RATE_HZ], words=_words(done, config), method=METHOD, steps=steps, steps_words=_steps_words(config), latents=lesson,
                          takes=[dict(key=t.key, name=t.name, rtf=t.rtf, measures=measures[t.key], sound=f"{stem}/{t.key}.flac", picture=f"{stem}/{t.key}.png") for t in takes])
     made = {f"{stem}.restored.wav": done.wav, f"{stem}.json": json.dumps(record, indent=1).encode()}
     return dict(files=made, trace=trace, told=told, notes=notes + missing)
@@ -148,6 +151,29 @@ def _takes(done: Restored, clean: Wave | None, config: SpeechConfig, progress: P
                 continue
             takes.append(Take(rival.key, rival.name, wave, (time.thread_time() - begun) / max(len(noisy) / RATE_HZ, 1e-9)))
     return takes + ([Take("clean", "Clean", clean)] if clean is not None else []), missing
+
+
+def _lesson(noisy: Wave, clean: Wave | None, stem: str, progress: Progress, seconds: dict[str, float]) -> tuple[dict | None, dict[str, bytes]]:
+    """The loudest seconds through the autoencoders of the ablation, unrestored: what the page says of each, sounds and pictures. None for silence, or without weights."""
+    there = loudest(noisy if clean is None else clean)
+    noisy, clean = noisy[there], clean if clean is None else clean[there]
+    if not autoencoders() or np.abs(noisy).max(initial=0) < 1e-5:
+        return None, {}
+    trace: dict[str, bytes] = {}
+
+    def stored(name: str, wave: Wave) -> dict[str, str]:
+        trace[f"{stem}/latent-{name}.flac"] = to_wav(wave[None], RATE_HZ, "PCM_16", "FLAC")
+        trace[f"{stem}/latent-{name}.png"] = as_png(spectrogram(wave, RATE_HZ, 600))
+        return dict(sound=f"{stem}/latent-{name}.flac", picture=f"{stem}/latent-{name}.png")
+
+    rows = []
+    with timed(seconds, "latents"):
+        for n, one in enumerate(kept(noisy, clean)):
+            progress(n / len(autoencoders()), f"Trying a latent {one.width.latent} numbers wide")
+            rows.append(dict(latent=one.width.latent, start=one.width.start, hidden=one.width.hidden, numbers_per_second=one.width.numbers_per_second,
+                             si_sdr=one.si_sdr, lsd_high=one.lsd_high, rtf=one.rtf, **stored(one.width.name, one.wave)))
+        came = {"noisy": stored("noisy", noisy)} | ({"clean": stored("clean", clean)} if clean is not None else {})
+    return dict(start_s=there.start / RATE_HZ, seconds=len(noisy) / RATE_HZ, samples_per_second=RATE_HZ, came=came, rows=rows), trace
 
 
 def _pictures(done: Restored, takes: Sequence[Take], config: SpeechConfig, stem: str) -> tuple[dict[str, bytes], list[dict]]:

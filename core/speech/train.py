@@ -1,4 +1,4 @@
-"""`launch.py train speech`: trains the autoencoder (--part ae) or the latent network (--part score) on fresh mixtures; resumes where it stopped."""
+"""`launch.py train speech`: trains the autoencoder (--part ae; --part widths: all of the ablation) or the latent network (--part score) on fresh mixtures."""
 
 import argparse
 import contextlib
@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from core.errors import ConfigError, InputError
 from core.io.checkpoints import write_checkpoint
 from core.speech import corpus, noises, rooms
-from core.speech.autoencoder import WINDOWS, Autoencoder, Width, loss_of
+from core.speech.autoencoder import GAIN, WINDOWS, Autoencoder, Width, ablation, loss_of
 from core.speech.losses import terms, total
 from core.speech.process import Bridge, Ouve
+from core.speech.sampler import LEVEL
 from core.speech.score import Network, scaled, size_of, spectra_of
 from core.speech.stft import stft
 from core.speech.weights import FOLDER, load_autoencoder, load_network, save
@@ -32,6 +33,9 @@ ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".training"
 SAMPLES = 97_200
 """Samples of a training segment: 2.0 s, 256 frames, a length that Fourier transforms like."""
+AE_SAMPLES = SAMPLES // 2
+"""Samples of an autoencoder's segment: twice the steps in the same time."""
+RATES = {"ae": 1e-2, "widths": 1e-2, "score": 1.5e-3}
 WARM_UP = 0.03
 T_LEAST = 0.03
 """Diffusion times are drawn from here to 1."""
@@ -75,9 +79,9 @@ def speech_folder(given: Path | None) -> Path:
     return found
 
 
-def training_mixer(options: Options) -> corpus.Mixer:
+def training_mixer(options: Options, samples: int = SAMPLES) -> corpus.Mixer:
     """Fresh mixtures of the training split."""
-    return corpus.Mixer(corpus.load(speech_folder(options.data), corpus.TRAIN_VOICES, noises.TRAIN, rooms.TRAIN), options.seed, SAMPLES)
+    return corpus.Mixer(corpus.load(speech_folder(options.data), corpus.TRAIN_VOICES, noises.TRAIN, rooms.TRAIN), options.seed, samples)
 
 
 def drawn(mixer: corpus.Mixer, count: int) -> tuple[Tensor, Tensor]:
@@ -110,19 +114,17 @@ def stepped(net: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor, rate
 
 # The autoencoder
 
-def train_autoencoder(options: Options, say: Callable[[dict], None]) -> Autoencoder:
-    """KLT of 48 segments, then `minutes` of CPU time of this process. Logs the loss; evaluation is `core.speech.evaluation.oracle`."""
+def train_autoencoder(options: Options, mixer: corpus.Mixer, say: Callable[[dict], None]) -> Autoencoder:
+    """KLT of 48 segments, then `minutes` of CPU time of this process. Logs the loss; evaluation is `core.speech.evaluation.oracle_scores`."""
     torch.manual_seed(options.seed)
-    mixer, device = training_mixer(options), torch.device(options.device)
-    net = Autoencoder(options.width).to(device, memory_format=torch.channels_last)
+    net = Autoencoder(options.width).to(options.device, memory_format=torch.channels_last)
     if options.width.start == "klt":
-        noisy, clean = drawn(mixer, 24)
-        net.begin(torch.cat([stft(noisy), stft(clean)]).to(device))
+        net.begin(torch.cat([stft(wave) for wave in levelled(mixer, 24)]).to(options.device))
     optimiser = torch.optim.AdamW(net.parameters(), options.rate, betas=(0.9, 0.98), weight_decay=0.0)
     rng, begun, step, left_out, mean = np.random.default_rng(options.seed), time.process_time(), 0, 0, None
     while (spent := time.process_time() - begun) < options.minutes * 60:
-        noisy, clean = (wave.to(device) for wave in drawn(mixer, options.batch))
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or bf16()):
+        noisy, clean = (wave.to(options.device) for wave in levelled(mixer, options.batch))
+        with torch.autocast(options.device, torch.bfloat16, enabled=options.device != "cpu" or bf16()):
             loss = loss_of(net, stft(noisy).to(memory_format=torch.channels_last), stft(clean).to(memory_format=torch.channels_last), noisy, clean,
                            tuple(rng.choice(WINDOWS, 2, replace=False).tolist()), reg=options.reg)
         left_out += not stepped(net, optimiser, loss, rate_at(spent / (options.minutes * 60), options.rate))
@@ -131,6 +133,13 @@ def train_autoencoder(options: Options, say: Callable[[dict], None]) -> Autoenco
         if step % 20 == 0:
             say(dict(event="ae", step=step, cpu_s=round(spent, 1), loss=round(mean, 4), left_out=left_out))
     return net.eval()
+
+
+def levelled(mixer: corpus.Mixer, count: int) -> tuple[Tensor, Tensor]:
+    """The next mixtures at the level at which recordings are restored: quiet ones would hardly move the nets, which begin near linear."""
+    noisy, clean = drawn(mixer, count)
+    gain = LEVEL / noisy.abs().amax(1, keepdim=True).clamp_min(1e-5)
+    return gain * noisy, gain * clean
 
 
 # The latent network
@@ -306,7 +315,8 @@ def keep_memory() -> None:
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """The options of `launch.py train speech`. Raises ConfigError where they do not fit."""
     parser = argparse.ArgumentParser(prog="launch.py train speech", description=__doc__, exit_on_error=False)
-    parser.add_argument("--part", choices=("ae", "score"), default="score", help="the autoencoder, or the network in its latent")
+    parser.add_argument("--part", choices=("ae", "widths", "score"), default="score",
+                        help="the autoencoder; those of the ablation, each for --minutes; or the network in the latent")
     parser.add_argument("--minutes", type=float, default=30, help="CPU minutes of the run's cosine; a run that was broken off is brought to its end first")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--data", type=Path, help="the folder of the shared data or of its speech (default: VITRINE_DATA, or ../shared/data)")
@@ -315,7 +325,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--process", choices=("bridge", "ouve"), default="bridge")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--rate", type=float, help="learning rate (default: 1e-2 for autoencoders, 1.5e-3 for the network)")
     parser.add_argument("--at-end", type=float, default=0.75, help="share of a batch at t = 1")
     parser.add_argument("--fresh", type=int, default=1, help="mixtures made anew at each step; the rest of a batch was seen before")
     parser.add_argument("--latent", type=int, default=16, help="with --part ae: channels of the latent")
@@ -341,8 +351,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 def options_of(given: argparse.Namespace) -> Options:
     """The options that the command line gave."""
-    width = Width(given.latent, start=given.start, hidden=not given.no_hidden)
-    return Options(given.part, given.minutes, speech_folder(given.data), given.device, batch=given.batch, rate=given.rate, seed=given.seed, name=given.size,
+    width = Width(given.latent, start=given.start, hidden=not given.no_hidden, gain=GAIN)
+    return Options(given.part, given.minutes, speech_folder(given.data), given.device, batch=given.batch, rate=given.rate or RATES[given.part], seed=given.seed, name=given.size,
                    domain=given.domain, process=given.process, at_end=given.at_end, fresh=given.fresh, width=width, reg=0.0 if given.no_reg else 0.1,
                    items=given.items, scratch=given.scratch)
 
@@ -378,7 +388,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.default_int_handler)
-    (run_autoencoder if options.part == "ae" else run_network)(options, FOLDER if given.publish else options.state)
+    {"ae": run_autoencoder, "widths": run_widths, "score": run_network}[options.part](options, FOLDER if given.publish else options.state)
 
 
 def own_autoencoder(options: Options) -> Autoencoder:
@@ -397,13 +407,29 @@ def export(options: Options) -> None:
 
 def run_autoencoder(options: Options, folder: Path) -> None:
     """Train an autoencoder from its start and write its weights; a width other than the shipped one gets a name of its own."""
-    width = options.width
-    marks = [f"z{width.latent}"] * (width.latent != 16) + ["random"] * (width.start != "klt") + ["nohidden"] * (not width.hidden)
-    marks += ["noreg"] * (not options.reg)
-    tag = "-".join(["speech-ae", *marks])
-    with logged(options.state / f"{tag}.jsonl") as say:
-        say(dict(event="begin", minutes=options.minutes, seed=options.seed, batch=options.batch, torch=torch.__version__, width=asdict(width), reg=options.reg))
-        save(train_autoencoder(options, say), folder / f"{tag}.npz")
+    name = "speech-ae" + f"-{options.width.name}" * (options.width.name != Width().name) + "-noreg" * (not options.reg)
+    with logged(options.state / f"{name}.jsonl") as say:
+        _autoencoder(options, training_mixer(options, AE_SAMPLES), folder / f"{name}.npz", say)
+
+
+def run_widths(options: Options, folder: Path) -> None:
+    """Train the autoencoders of the ablation one after another, all with the same recipe, seed and CPU time; those that are there are left (unless begun anew)."""
+    mixer = training_mixer(options, AE_SAMPLES)
+    with logged(options.state / "speech-ae-widths.jsonl") as say:
+        for width in ablation():
+            path = folder / f"speech-ae-{width.name}.npz"
+            if options.scratch or not path.is_file():
+                mixer.made = 0
+                _autoencoder(replace(options, width=width), mixer, path, say)
+
+
+def _autoencoder(options: Options, mixer: corpus.Mixer, path: Path, say: Callable[[dict], None]) -> None:
+    from core.speech.evaluation import oracle_scores
+    say(dict(event="begin", name=path.stem, minutes=options.minutes, rate=options.rate, seed=options.seed, batch=options.batch, samples=mixer.samples, torch=torch.__version__,
+             width=asdict(options.width), reg=options.reg))
+    save(train_autoencoder(options, mixer, say), path)
+    for split in ("validation", "test"):
+        say(dict(event="oracle", name=path.stem, split=split, **oracle_scores(load_autoencoder(path), speech_folder(options.data), split)))
 
 
 def run_network(options: Options, folder: Path) -> None:
