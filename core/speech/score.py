@@ -6,7 +6,7 @@ Ours too: the output is a complex mask on the STFT bins, applied between the inv
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -23,12 +23,14 @@ STATE_STD = 0.5
 
 @dataclass(frozen=True)
 class Size:
-    """channels: of the first level (each next one adds as many, up to four times); depth: dual-path blocks; domain: "latent" or "stft"."""
+    """channels: of the first level (each next one adds as many, up to four times); depth: dual-path blocks; domain: "latent" or "stft"; widen: how many times as
+    wide a block is inside."""
 
     channels: int = 32
     depth: int = 2
     domain: str = "latent"
     latent: int = 16
+    widen: int = 2
 
     @property
     def planes(self) -> int:
@@ -41,27 +43,27 @@ class Size:
         return PATCH * PATCH if self.domain == "latent" else 1
 
 
-SIZES = dict(s=Size(16, 1), m=Size(32, 2), l=Size(48, 3))
-"""The three widths."""
+SIZES = dict(s=Size(16, 1), m=Size(32, 2), l=Size(32, 4, widen=4))
+"""The three widths; l is m with wider blocks and a deeper bottom, so that it can begin as m (`grown`)."""
 
 
 def size_of(name: str, domain: str = "latent") -> Size:
     """A width by its letter, in either domain."""
-    return Size(SIZES[name].channels, SIZES[name].depth, domain)
+    return replace(SIZES[name], domain=domain)
 
 
 # Blocks
 
 class Block(nn.Module):
-    """x + pointwise(SiLU(FiLM(pointwise(norm(depthwise 5 x 3 (x)))))): five points of frequency, three of time."""
+    """x + pointwise(SiLU(FiLM(pointwise(norm(depthwise 5 x 3 (x)))))): five points of frequency, three of time; `widen` times as wide between the pointwise ones."""
 
-    def __init__(self, channels: int, time_dim: int):
+    def __init__(self, channels: int, time_dim: int, widen: int):
         super().__init__()
         self.spread = nn.Conv2d(channels, channels, (5, 3), padding=(2, 1), groups=channels)
         self.norm = nn.GroupNorm(1, channels)
-        self.widen = nn.Conv2d(channels, 2 * channels, 1)
-        self.film = nn.Linear(time_dim, 4 * channels)
-        self.narrow = nn.Conv2d(2 * channels, channels, 1)
+        self.widen = nn.Conv2d(channels, widen * channels, 1)
+        self.film = nn.Linear(time_dim, 2 * widen * channels)
+        self.narrow = nn.Conv2d(widen * channels, channels, 1)
         nn.init.zeros_(self.film.weight)
         nn.init.zeros_(self.film.bias)
 
@@ -100,10 +102,10 @@ class Network(nn.Module):
         seen, told = 2 * size.planes + size.bins + 6, 3 * size.bins + 2 * size.planes
         self.entry_low, self.entry_high = nn.Conv2d(seen, c, 1), nn.Conv2d(seen, c, (FOLD, 1), (FOLD, 1))
         self.downs = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], (2, 1), (2, 1)) for i in range(n - 1))
-        self.falling = nn.ModuleList(Block(widths[i], 2 * c) for i in range(n))
+        self.falling = nn.ModuleList(Block(widths[i], 2 * c, size.widen) for i in range(n))
         self.bottom = nn.ModuleList(DualPath(widths[-1]) for _ in range(size.depth))
         self.ups = nn.ModuleList(nn.ConvTranspose2d(widths[i + 1], widths[i], (2, 1), (2, 1)) for i in range(n - 1))
-        self.rising = nn.ModuleList(Block(widths[i], 2 * c) for i in range(n))
+        self.rising = nn.ModuleList(Block(widths[i], 2 * c, size.widen) for i in range(n))
         self.last_norm = nn.GroupNorm(1, c)
         self.last_low, self.last_high = nn.Conv2d(c, told, 1), nn.ConvTranspose2d(c, told, (FOLD, 1), (FOLD, 1))
         for last in (self.last_low, self.last_high):
@@ -160,6 +162,19 @@ class Network(nn.Module):
             x = self.rising[level](x, time)
         x = F.silu(self.last_norm(x))
         return torch.cat([self.last_low(x[:, :, :low]), self.last_high(x[:, :, low:])], 2)
+
+
+def grown(net: Network, size: Size) -> Network:
+    """A wider or deeper network that computes what `net` does (Net2Net, Chen et al. 2016): what is new in it ends in zeros. Sizes of equal channels and domain."""
+    made, held = Network(size), net.state_dict()
+    for name, value in made.state_dict().items():
+        old = held.get(name)
+        if ".narrow." in name or (old is None and ".outs." in name):
+            value.zero_()
+        if old is not None:
+            new, old = ((part.unflatten(0, (2, -1)) if ".film." in name else part) for part in (value, old))  # a FiLM holds gains, then shifts
+            new[tuple(slice(n) for n in old.shape)] = old
+    return made
 
 
 def _through(matrix: Tensor, x: Tensor) -> Tensor:

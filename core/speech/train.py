@@ -25,7 +25,7 @@ from core.speech.autoencoder import GAIN, WINDOWS, Autoencoder, Width, ablation,
 from core.speech.losses import terms, total
 from core.speech.process import Bridge, Ouve
 from core.speech.sampler import LEVEL
-from core.speech.score import Network, scaled, size_of, spectra_of
+from core.speech.score import Network, grown, scaled, size_of, spectra_of
 from core.speech.stft import stft
 from core.speech.weights import FOLDER, load_autoencoder, load_network, save
 
@@ -37,6 +37,8 @@ AE_SAMPLES = SAMPLES // 2
 """Samples of an autoencoder's segment: twice the steps in the same time."""
 RATES = {"ae": 1e-2, "widths": 1e-2, "score": 1.5e-3}
 WARM_UP = 0.03
+BEGINS_AS = {"l": "m"}
+"""A size that grows out of another's weights (`core.speech.score.grown`)."""
 T_LEAST = 0.03
 """Diffusion times are drawn from here to 1."""
 
@@ -208,12 +210,12 @@ class Training:
 
     @classmethod
     def begin(cls, options: Options, autoencoder: Autoencoder) -> "Training":
-        """From the checkpoint; else (or if anew was asked for) from random weights, for the SDE from the bridge's of this size in assets."""
+        """From the checkpoint; else (or if anew was asked for) from random weights, size l from those of m, the SDE from the bridge's of this size in assets."""
         torch.manual_seed(options.seed)
         net = Network(size_of(options.name, options.domain)).use(autoencoder)
-        like = FOLDER / f"speech-{replace(options, process='bridge').tag}.npz"
-        if options.process != "bridge" and like.is_file():
-            net = load_network(like).train()
+        like = FOLDER / f"speech-{replace(options, name=BEGINS_AS.get(options.name, options.name), process='bridge').tag}.npz"
+        if like.name != f"speech-{options.tag}.npz" and like.is_file():
+            net = grown(load_network(like), net.size).train()
         net = net.to(options.device, memory_format=torch.channels_last)
         optimiser = torch.optim.AdamW(net.parameters(), options.rate, betas=(0.9, 0.98), weight_decay=0.01)
         made = cls(net, {name: value.clone() for name, value in net.state_dict().items()}, optimiser)

@@ -7,7 +7,7 @@ import torch
 from core.errors import EngineError
 from core.speech.autoencoder import Autoencoder, Width
 from core.speech.sampler import Plan, Restorer
-from core.speech.score import SIZES, STATE_STD, Network, Size, scaled, size_of, spectra_of
+from core.speech.score import SIZES, STATE_STD, Network, Size, grown, scaled, size_of, spectra_of
 from core.speech.stft import BINS, stft
 from core.speech.weights import load_autoencoder, load_network, save
 from tests.core.speech.voices import voice
@@ -46,6 +46,17 @@ def test_three_widths_grow():
     counts = [sum(p.numel() for p in Network(SIZES[name]).parameters()) for name in "sml"]
     assert counts == sorted(counts)
     assert size_of("m", "stft").channels == SIZES["m"].channels
+
+
+def test_a_network_grows_without_changing_what_it_computes(autoencoder):
+    small = Network(TINY).use(autoencoder).eval()
+    for value in small.parameters():
+        torch.nn.init.normal_(value, std=0.2)
+    large = grown(small, Size(8, 3, widen=4)).eval()
+    state, noisy, time = torch.randn(2, 16, 192, 8), torch.randn(2, 16, 192, 8), torch.tensor([0.2, 1.0])
+    with torch.no_grad():
+        assert torch.allclose(large(state, noisy, time), small(state, noisy, time), rtol=1e-4, atol=1e-4)
+    assert sum(p.numel() for p in large.parameters()) > sum(p.numel() for p in small.parameters())
 
 
 def test_scaling_is_undone_by_its_factor_and_leaves_silence_alone():
