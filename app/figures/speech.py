@@ -266,7 +266,7 @@ def latent_source_words(this: Clip) -> str:
     told = this.told["latents"]
     whose = ("The clean recording is known: its latent is decoded, with the hidden connections of the noisy one. This is the most that restoration could reach."
              if "clean" in told["came"] else "No clean recording is known: this is the latent of the recording itself, noise and all.")
-    return f"{whose} Nothing is restored here. The loudest {told['seconds']:.0f} s, from {told['start_s']:.1f} s on."
+    return f"{whose} Nothing is restored here. The loudest {round(told['seconds'], 1):g} s, from {told['start_s']:.1f} s on."
 
 
 # ---- quality against cost, from the recorded bench

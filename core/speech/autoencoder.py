@@ -45,7 +45,7 @@ class Width:
 
 
 SHIPPED = Width()
-GAIN = 64.0
+GAIN = 128.0
 """Gain of the nets of the ablation."""
 
 

@@ -23,6 +23,14 @@ def take(key: str, name: str, rtf: float | None = None, **measures) -> dict:
     return dict(key=key, name=name, rtf=rtf, measures=measures, sound=f"memo/{key}.flac", picture=f"memo/{key}.png")
 
 
+def lesson(known: bool) -> dict:
+    """What a run says of two widths in two designs."""
+    rows = [dict(latent=latent, start=start, hidden=True, numbers_per_second=6_000 * latent, si_sdr=si_sdr, lsd_high=0.5, sound="memo/ours.flac", picture="memo/ours.png")
+            for latent, start, si_sdr in ((16, "klt", 30.0), (8, "klt", 21.0), (8, "random", -0.5), (16, "random", 1.0))]
+    came = {name: dict(sound=f"memo/{name}.flac", picture=f"memo/{name}.png") for name in ("noisy", "clean")[:1 + known]}
+    return dict(start_s=1.5, seconds=0.5, samples_per_second=48_000, came=came, rows=rows)
+
+
 def view(takes: list[dict] | None = None) -> SimpleNamespace:
     """A saved run over one recording."""
     takes = takes or [take("noisy", "As it was", si_sdr=2.0, ovrl=1.9, lsd_high=14.0), take("ours", "Restored", 0.05, si_sdr=11.5, ovrl=2.7, lsd_high=6.0),
@@ -91,3 +99,23 @@ def test_compare_and_report_hold_the_numbers():
     _, _, between = figures.comparison(view(), other, "light", 16)
     assert between == [("SI-SDR, right \u2212 left", "\u22121.5 dB"), ("cost, right ÷ left", "2.00×")]
     assert "11.5" in figures.report(view()) and figures.report(view()).count("<img") == 2
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_latent_of_a_width_is_said_heard_and_set_beside_the_others(known):
+    run = view()
+    this = figures.clip(run, "memo")
+    this.told["latents"] = lesson(known)
+    rows = figures.latent_rows(this, "KLT start")
+    assert list(rows) == [8, 16] and not figures.latent_rows(this, "No hidden connections")
+    assert figures.latent_words(this, rows[8]) == "48,000 numbers a second, as many as samples: 21.0 dB come back"
+    assert "twice the samples" in figures.latent_words(this, rows[16])
+    story = figures.latent_story(run, this, rows[8])
+    assert [t["key"] for t in story["tracks"]] == ["before", "after", "noisy"][:2 + known] and story["tracks"][1]["words"] == "21.0 dB"
+    assert ("The clean recording is known" in figures.latent_source_words(this)) == known
+    table = figures.latent_table(this, "KLT start", 8)
+    assert table.count("**") == 2 and "**21.0 (0.50)**" in table and "\u22120.5 (0.50) | 1.0" in table
+
+
+def test_a_run_without_other_latents_has_none():
+    assert figures.latent_rows(figures.clip(view(), "memo"), "KLT start") == {}
