@@ -107,7 +107,8 @@ class Live {
     });
     this.spectrum = new Spectrum();
     this.axes();
-    this.find(".main").onclick = () => this.state === "off" ? this.start() : this.stop(this.data.words);
+    this.find(".main").onclick = () => this.state === "on" ? this.stop(this.data.words) : this.start();
+    this.find(".instead").onclick = () => this.start(true);
     this.choices = [...root.querySelectorAll(".hear button")];
     this.choices.forEach((button, index) => {
       button.onclick = () => this.choose(button.dataset.hear);
@@ -143,11 +144,12 @@ class Live {
 
   enter(state, words, fault = false) {
     this.state = this.find(".live").dataset.state = state;
-    this.find(".main span").textContent = { off: "Speak, live", starting: "Getting ready", on: "Stop" }[state];
+    this.find(".main span").textContent = { off: "Start the microphone", starting: "Getting ready", on: "Stop", over: "Start the microphone" }[state];
     this.find(".main").disabled = state === "starting";
     this.find(".said").textContent = words;
     this.find(".said").classList.toggle("fault", fault);
     if (state !== "on") this.find(".left").textContent = "";
+    if (state !== "over") this.find(".instead").hidden = true;
   }
 
   choose(hear) {
@@ -164,23 +166,26 @@ class Live {
     return { silent: "Speak: you see your voice restored. To hear it, put on headphones and choose Restored.", raw: "You hear: your voice as it comes in, at the same delay as the restored one.", made: "You hear: your voice restored." }[this.hear];
   }
 
-  async start() {
-    if (!window.isSecureContext || !navigator.mediaDevices || !window.AudioWorkletNode) return this.enter("off", WHY.insecure, true);
-    this.enter("starting", "Allow the microphone if the browser asks. The first start takes a few seconds.");
+  // From the microphone, or (where that cannot be had) from the recording on the desk.
+  async start(sample = false) {
+    if (!window.isSecureContext || !navigator.mediaDevices || !window.AudioWorkletNode) return this.enter("over", WHY.insecure, true);
+    this.enter("starting", sample ? "The first start takes a few seconds." : "Allow the microphone if the browser asks. The first start takes a few seconds.");
     const turn = this.turn = {};
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
-      if (this.turn !== turn) return this.release();
+      await (sample ? this.openSample() : this.openMicrophone());
       await this.wire();
       if (this.turn === turn) this.connect(turn);
       else this.release();
     } catch (error) {
-      if (this.turn === turn) this.stop(WHY[error.name] || `The microphone could not be opened (${error.name}); choose another one in the browser and press the button again.`, true);
+      if (this.turn !== turn) return;
+      this.stop(WHY[error.name] || `The microphone could not be opened (${error.name}); choose another one in the browser and press the button again.`, true);
+      this.find(".instead").hidden = !this.data.sample;
     }
   }
 
-  // Microphone -> worklet -> loudspeaker. A browser that cannot bring the microphone to 48 kHz keeps its own rate, and the studio follows.
-  async wire() {
+  // A browser that cannot bring the microphone to 48 kHz keeps its own rate, and the studio follows.
+  async openMicrophone() {
+    this.stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
     try {
       this.audio = new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
       this.source = this.audio.createMediaStreamSource(this.stream);
@@ -188,6 +193,20 @@ class Live {
       this.audio = new AudioContext({ latencyHint: "interactive" });
       this.source = this.audio.createMediaStreamSource(this.stream);
     }
+    this.stream.getAudioTracks()[0].onended = () => this.stop("The microphone was taken away; plug it in and press the button again.", true);
+  }
+
+  async openSample() {
+    this.audio = new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
+    const sound = Uint8Array.from(atob(this.data.sample.split(",")[1]), letter => letter.charCodeAt(0)).buffer;
+    this.source = this.audio.createBufferSource();
+    this.source.buffer = await this.audio.decodeAudioData(sound);
+    this.source.loop = true;
+    this.source.start();
+  }
+
+  // Source -> worklet -> loudspeaker.
+  async wire() {
     const code = URL.createObjectURL(new Blob([this.data.worklet], { type: "text/javascript" }));
     await this.audio.audioWorklet.addModule(code);
     URL.revokeObjectURL(code);
@@ -195,7 +214,6 @@ class Live {
     this.node.port.onmessage = ({ data }) => this.fromWorklet(data);
     this.source.connect(this.node).connect(this.audio.destination);
     await this.audio.resume();
-    this.stream.getAudioTracks()[0].onended = () => this.stop("The microphone was taken away; plug it in and press the button again.", true);
   }
 
   connect(turn) {
@@ -269,8 +287,7 @@ class Live {
     }
     const { raw, made } = this.strips;
     if (made.levels.length > PAUSES_AFTER_S * COLUMNS_PER_S) {
-      const by = Math.round(raw.quiet - made.quiet);
-      this.find(".pauses").textContent = by === 0 ? "as before" : `${Math.abs(by)}\u00a0dB ${by > 0 ? "quieter" : "louder"}`;
+      this.find(".pauses").textContent = `${Math.round(raw.quiet - made.quiet)}\u00a0dB`.replace("-", "\u2212");
       node.dataset.quieter = (raw.quiet - made.quiet).toFixed(1);
     }
   }
@@ -280,14 +297,14 @@ class Live {
     cancelAnimationFrame(this.frame);
     clearInterval(this.clock);
     this.release();
-    this.enter("off", words, fault);
+    this.enter("over", words, fault);
   }
 
   release() {
     if (this.socket) this.socket.close();
     if (this.stream) this.stream.getTracks().forEach(track => { track.onended = null; track.stop(); });
     if (this.audio) this.audio.close();
-    this.socket = this.stream = this.audio = this.node = null;
+    this.socket = this.stream = this.audio = this.source = this.node = null;
   }
 }
 

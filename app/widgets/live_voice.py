@@ -1,5 +1,6 @@
 """The live voice: the microphone to the studio and back, heard and seen (HTML, CSS and scripts beside this file; the sound goes over app.live and is kept nowhere)."""
 
+import base64
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,7 +24,11 @@ def _worklet() -> str:
     return (HERE / "live_worklet.js").read_text(encoding="utf8")
 
 
-def live_voice(key: str) -> None:
-    """Draw live mode: one button, a choice of what is heard, two running spectrograms, the delay and the cost as measured."""
+def live_voice(sample: bytes, key: str) -> None:
+    """Draw live mode: one button, a choice of what is heard, two running spectrograms, the delay and the cost as measured.
+
+    sample  a FLAC recording, offered where there is no microphone
+    """
     palette = [[int(colour[i:i + 2], 16) for i in (1, 3, 5)] for colour in ("#0B1114", *SEQUENTIAL["dark"])]
-    st.components.v2.component("live_voice", **_parts())(data=dict(worklet=_worklet(), path=PATH, palette=palette, words=WORDS, mode=mode()), key=key)
+    sound = "data:audio/flac;base64," + base64.b64encode(sample).decode()
+    st.components.v2.component("live_voice", **_parts())(data=dict(worklet=_worklet(), path=PATH, palette=palette, words=WORDS, sample=sound, mode=mode()), key=key)

@@ -1,6 +1,6 @@
 // The sound of live mode on the audio thread: what the microphone gives goes into one ring and out as packets, what comes back goes into the other.
 // Both are played from the same place, so that switching changes the sound and not the time. The place keeps the smallest distance at which nothing is missing.
-const RING_S = 8, PACKET_S = 0.02, FADE_S = 0.005, CUSHION_S = 0.03, WATCH_S = 4, LONGEST_S = 2, TOLD_EVERY_S = 0.1;
+const RING_S = 8, PACKET_S = 0.02, FADE_S = 0.005, CUSHION_S = 0.03, WATCH_S = 4, FAR_S = 0.6, HURRY_S = 1, TOLD_EVERY_S = 0.1;
 
 class LiveVoice extends AudioWorkletProcessor {
   constructor() {
@@ -58,7 +58,7 @@ class LiveVoice extends AudioWorkletProcessor {
       this.hold--;
       return 0;
     }
-    if (++this.watched > WATCH_S * sampleRate) this.catchUp();
+    if (++this.watched > (this.captured - this.at > FAR_S * sampleRate ? HURRY_S : WATCH_S) * sampleRate) this.catchUp();
     const at = this.at++ % this.ring, edge = Math.min(1, ready * this.step, ++this.since * this.step);
     for (const kind of ["raw", "made"]) {
       const wanted = this.hear === kind ? 1 : 0, gain = this.gain[kind];
@@ -67,10 +67,9 @@ class LiveVoice extends AudioWorkletProcessor {
     return edge * (this.gain.raw * this.raw[at] + this.gain.made * this.made[at]);
   }
 
-  // Where more than the cushion was always left over, or far too much lies between, the place moves on.
+  // Where more than the cushion was left over all the time, the place moves on: sooner where it is far behind.
   catchUp() {
-    const cushion = Math.round(CUSHION_S * sampleRate), tooFar = this.captured - this.at > LONGEST_S * sampleRate;
-    const spare = tooFar ? this.have - this.at - cushion : this.ahead - cushion;
+    const cushion = Math.round(CUSHION_S * sampleRate), spare = this.ahead - cushion;
     if (Number.isFinite(spare) && spare > cushion / 2) {
       this.at += spare;
       this.since = 0;
