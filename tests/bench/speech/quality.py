@@ -13,6 +13,7 @@ from core.speech.metrics import mean_of
 from core.speech.peers import PEERS
 from core.speech.restore import restorer
 from core.speech.sampler import Plan
+from core.speech.weights import FOLDER
 from tests.bench.harness import Section
 
 COLUMNS = ("rtf", "si_sdr", "pesq", "estoi", "ovrl", "sig", "bak", "lsd_high", "mrstft_high")
@@ -44,12 +45,14 @@ WORDS = {"noisy": "As it was"} | {rival.key: rival.name for rival in PEERS}
 
 
 def methods(options: Namespace) -> dict:
-    """The input, the rivals that are installed, ours in every width and number of steps."""
+    """The input, the rivals that are installed, ours in every width and number of steps, the same family on the full spectrogram where it was trained."""
     made = {"noisy": lambda wave: wave} | {rival.key: rival.call for rival in PEERS}
     for model in MODELS:
         nets = restorer(model)
         for steps in STEPS[:1] if options.quick else STEPS:
             made[f"ours {model}, {steps} step{'s' if steps > 1 else ''}"] = partial(_ours, nets, Plan(steps=steps))
+        if (FOLDER / f"speech-{model}-stft.npz").is_file():
+            made[f"full spectrogram {model}, 1 step"] = partial(_ours, restorer(model, "stft"), Plan())
     return made
 
 
