@@ -1,4 +1,4 @@
-/* Thomas algorithm for tridiagonal systems: one at a time, and eight side by side in the lanes of a vector, with the same bits. No header of Python here. */
+/* Thomas algorithm for tridiagonal systems: one at a time, and sixteen side by side in the lanes of two vectors, with the same bits. No header of Python here. */
 #ifndef VITRINE_TRIDIAGONAL_H
 #define VITRINE_TRIDIAGONAL_H
 
@@ -9,6 +9,9 @@
 #define TRI_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define TRI_CLONES
+#endif
+#if defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 #if !defined(__GNUC__)
 #error "This kernel is written with the vector types of GCC and Clang."
@@ -21,6 +24,7 @@ typedef struct {
     const double *lower, *diagonal, *upper, *rhs;
     double *out, *room;
     ptrdiff_t batch, n, k;
+    ptrdiff_t far; /* whether the solutions are more than the caches hold, and are written past them */
 } Tridiagonal;
 
 /* One system; not 0 * finite, but NaN, where a pivot was 0 or a value not finite. room holds n values: upper_i / pivot_i. */
@@ -99,68 +103,140 @@ TRI_INLINE void turn_tile(const double *from, ptrdiff_t from_step, double *to, p
     }
 }
 
-/* `count` values of eight systems into lanes, lanes[i][system], and what the next eight will need asked for. */
-TRI_INLINE void to_lanes(const double *values, ptrdiff_t count, double *lanes)
+/* `count` values of eight systems into lanes: value i of the eight goes to lanes + i * step. What does not fill a tile is turned with some of the values before it. */
+TRI_INLINE void to_lanes(const double *values, ptrdiff_t count, double *lanes, ptrdiff_t step)
 {
-    ptrdiff_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        turn_tile(values + i, count, lanes + i * SIDE, SIDE);
-        for (int r = 0; r < 8; r++)
-            __builtin_prefetch(values + i + (r + SIDE) * count);
-    }
-    for (; i < count; i++)
-        for (int s = 0; s < SIDE; s++)
-            lanes[i * SIDE + s] = values[s * count + i];
+    if (count >= 8)
+        for (ptrdiff_t i = 0; i < count; i += 8) {
+            ptrdiff_t from = i + 8 <= count ? i : count - 8;
+            turn_tile(values + from, count, lanes + from * step, step);
+        }
+    else
+        for (ptrdiff_t i = 0; i < count; i++) {
+            Lane row;
+            for (int s = 0; s < SIDE; s++)
+                row[s] = values[s * count + i];
+            memcpy(lanes + i * step, &row, sizeof(Lane));
+        }
 }
 
-TRI_INLINE void from_lanes(const double *lanes, ptrdiff_t count, double *values)
+TRI_INLINE void from_lanes(const double *lanes, ptrdiff_t count, double *values, ptrdiff_t step)
 {
-    ptrdiff_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        turn_tile(lanes + i * SIDE, SIDE, values + i, count);
-        for (int r = 0; r < 8; r++)
-            __builtin_prefetch(values + i + (r + SIDE) * count, 1);
-    }
-    for (; i < count; i++)
-        for (int s = 0; s < SIDE; s++)
-            values[s * count + i] = lanes[i * SIDE + s];
+    if (count >= 8)
+        for (ptrdiff_t i = 0; i < count; i += 8) {
+            ptrdiff_t to = i + 8 <= count ? i : count - 8;
+            turn_tile(lanes + to * step, step, values + to, count);
+        }
+    else
+        for (ptrdiff_t i = 0; i < count; i++)
+            for (int s = 0; s < SIDE; s++)
+                values[s * count + i] = lanes[i * step + s];
 }
 
-/* Eight systems that follow each other, in the same order of operations as one; room holds (3 n + n k) SIDE values and begins at a multiple of 64 bytes. */
-TRI_CLONES static double solve_side_by_side(const Tridiagonal *job, ptrdiff_t first, double *room)
+/* Ask for `count` values, to read or to write. */
+TRI_INLINE void ask_for(const double *values, ptrdiff_t count, const int write)
 {
-    const ptrdiff_t n = job->n, k = job->k, symmetric = job->lower == job->upper;
-    Lane *lower = (Lane *) room, *upper = lower + n, *diagonal = upper + n, *held = diagonal + n;
-    to_lanes(job->lower + first * (n - 1), n - 1, (double *) lower);
-    to_lanes(job->diagonal + first * n, n, (double *) diagonal);
-    to_lanes(job->rhs + first * n * k, n * k, (double *) held);
-    if (!symmetric)
-        to_lanes(job->upper + first * (n - 1), n - 1, (double *) upper);
-    Lane inverse = 1.0 / diagonal[0], doubt = inverse * 0.0;
+    for (ptrdiff_t i = 0; i < count; i += 8)
+        if (write)
+            __builtin_prefetch(values + i, 1);
+        else
+            __builtin_prefetch(values + i);
+}
+
+/* `count` values to where nobody will look at them soon: past the caches, so that what is there need not be read before it is written over. */
+TRI_INLINE void write_past(const double *values, ptrdiff_t count, double *to)
+{
+#if defined(__SSE2__)
+    ptrdiff_t i = 0;
+    for (; i < count && ((size_t) (to + i) & 15); i++)
+        to[i] = values[i];
+    for (; i + 2 <= count; i += 2)
+        _mm_stream_pd(to + i, _mm_loadu_pd(values + i));
+    for (; i < count; i++)
+        to[i] = values[i];
+#else
+    memcpy(to, values, count * sizeof(double));
+#endif
+}
+
+/* From here on other threads see what was written past the caches. */
+TRI_INLINE void write_done(void)
+{
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
+
+/* SETS times eight systems that follow each other, in the same order of operations as one; the sets take turns, so that one's division waits beside the other's.
+   room holds (3 n + 2 n k) SETS SIDE values and begins at a multiple of 64 bytes. A pivot of 0 and what is not finite end up in the solution: only that is looked at. */
+#define SETS 2
+TRI_INLINE double solve_sets(const Tridiagonal *job, ptrdiff_t first, double *room, const ptrdiff_t k, const int symmetric)
+{
+    const ptrdiff_t n = job->n, step = SETS * SIDE;
+    Lane *lower = (Lane *) room, *diagonal = lower + SETS * n, *held = diagonal + SETS * n, *upper = symmetric ? lower : held + SETS * n * k;
+    for (ptrdiff_t h = 0; h < SETS; h++) {
+        const ptrdiff_t system = first + h * SIDE;
+        to_lanes(job->lower + system * (n - 1), n - 1, (double *) (lower + h), step);
+        to_lanes(job->diagonal + system * n, n, (double *) (diagonal + h), step);
+        to_lanes(job->rhs + system * n * k, n * k, (double *) (held + h), step);
+        if (!symmetric)
+            to_lanes(job->upper + system * (n - 1), n - 1, (double *) (upper + h), step);
+    }
+    const ptrdiff_t later = first + 2 * step <= job->batch ? first + step : first;
+    const double *next_lower = job->lower + later * (n - 1), *next_diagonal = job->diagonal + later * n, *next_rhs = job->rhs + later * n * k;
+    double *out = job->out + first * n * k;
+    Lane one = 1.0 / diagonal[0], other = 1.0 / diagonal[1];
     for (ptrdiff_t i = 0; i < n - 1; i++) {
-        Lane up = symmetric ? lower[i] : upper[i], factor = lower[i] * inverse;
-        upper[i] = symmetric ? factor : up * inverse;
-        for (ptrdiff_t j = i * k; j < i * k + k; j++) {
-            held[j + k] -= factor * held[j];
-            held[j] *= inverse;
+        Lane *low = lower + SETS * i, *up = upper + SETS * i, *now = held + SETS * i * k, *next = now + SETS * k;
+        Lane f = low[0] * one, g = low[1] * other, u = up[0], v = up[1];
+        ask_for(next_lower + i * step, step, 0);       /* a little in every row: memory works while we do */
+        ask_for(next_diagonal + i * step, step, 0);
+        ask_for(next_rhs + i * step * k, step * k, 0);
+        up[0] = symmetric ? f : u * one;
+        up[1] = symmetric ? g : v * other;
+        for (ptrdiff_t j = 0; j < k; j++) {
+            next[SETS * j] -= f * now[SETS * j];
+            next[SETS * j + 1] -= g * now[SETS * j + 1];
+            now[SETS * j] *= one;
+            now[SETS * j + 1] *= other;
         }
-        inverse = 1.0 / (diagonal[i + 1] - factor * up);
-        doubt += inverse * 0.0;
+        one = 1.0 / (diagonal[SETS * i + 2] - f * u);
+        other = 1.0 / (diagonal[SETS * i + 3] - g * v);
     }
-    for (ptrdiff_t j = (n - 1) * k; j < n * k; j++) {
-        held[j] *= inverse;
-        doubt += held[j] * 0.0;
+    Lane *last = held + SETS * (n - 1) * k, doubt = one * 0.0, more = other * 0.0;
+    for (ptrdiff_t j = 0; j < k; j++) {
+        doubt += (last[SETS * j] *= one) * 0.0;
+        more += (last[SETS * j + 1] *= other) * 0.0;
     }
-    for (ptrdiff_t i = n - 2; i >= 0; i--)
-        for (ptrdiff_t j = i * k; j < i * k + k; j++) {
-            held[j] -= upper[i] * held[j + k];
-            doubt += held[j] * 0.0;
+    for (ptrdiff_t i = n - 2; i >= 0; i--) {
+        Lane *now = held + SETS * i * k, *next = now + SETS * k, f = upper[SETS * i], g = upper[SETS * i + 1];
+        if (!job->far)
+            ask_for(out + i * step * k, step * k, 1);
+        for (ptrdiff_t j = 0; j < k; j++) {
+            doubt += (now[SETS * j] -= f * next[SETS * j]) * 0.0;
+            more += (now[SETS * j + 1] -= g * next[SETS * j + 1]) * 0.0;
         }
-    from_lanes((const double *) held, n * k, job->out + first * n * k);
+    }
+    double *whole = job->far ? room + step * (3 * n + n * k) : out;
+    for (ptrdiff_t h = 0; h < SETS; h++)
+        from_lanes((const double *) (held + h), n * k, whole + h * SIDE * n * k, step);
+    if (job->far)
+        write_past(whole, step * n * k, out);
+    doubt += more;
     double sum = 0;
     for (int s = 0; s < SIDE; s++)
         sum += doubt[s];
     return sum;
+}
+
+TRI_CLONES static double solve_side_by_side(const Tridiagonal *job, ptrdiff_t first, double *room)
+{
+    const int symmetric = job->lower == job->upper;
+    if (job->k == 2)
+        return symmetric ? solve_sets(job, first, room, 2, 1) : solve_sets(job, first, room, 2, 0);
+    if (job->k == 3)
+        return symmetric ? solve_sets(job, first, room, 3, 1) : solve_sets(job, first, room, 3, 0);
+    return solve_sets(job, first, room, job->k, symmetric);
 }
 
 /* The first system that has no finite solution, or -1. */
@@ -168,9 +244,12 @@ static ptrdiff_t solve_all(const Tridiagonal *job)
 {
     const ptrdiff_t n = job->n, k = job->k;
     ptrdiff_t first = 0, failed = -1;
-    for (; first + SIDE <= job->batch; first += SIDE)
+
+    for (; first + SETS * SIDE <= job->batch; first += SETS * SIDE)
         if (solve_side_by_side(job, first, job->room) != 0.0 && failed < 0)
             failed = first;
+    if (job->far)
+        write_done();
     for (; first < job->batch; first++)
         if (solve_one(job->lower + first * (n - 1), job->diagonal + first * n, job->upper + first * (n - 1), job->rhs + first * n * k,
                       job->out + first * n * k, job->room, n, k) != 0.0 && failed < 0)

@@ -7,7 +7,7 @@ from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 
 cdef extern from "tridiagonal.h":
-    int SIDE
+    int SIDE, SETS
     ctypedef struct Tridiagonal:
         const double *lower
         const double *diagonal
@@ -18,9 +18,11 @@ cdef extern from "tridiagonal.h":
         ptrdiff_t batch
         ptrdiff_t n
         ptrdiff_t k
+        ptrdiff_t far
     ptrdiff_t solve_all(const Tridiagonal *job) noexcept nogil
 
 DEF ON_STACK = 1024
+DEF FAR = 524288  # values of a solution (4 MB) from which on it is written past the caches
 
 
 def solve_tridiagonal(lower, diagonal, upper, rhs, out=None):
@@ -66,16 +68,17 @@ cdef ptrdiff_t solve(Py_buffer *views) except -3:
     if not fits(views):
         raise ValueError("lower and upper are [..., n - 1] beside the diagonal [..., n], rhs and out [..., n] or [..., n, k]: these shapes do not fit.")
     job = Tridiagonal(<double *> views[0].buf, <double *> views[1].buf, <double *> views[2].buf, <double *> views[3].buf, <double *> views[4].buf, NULL,
-                      views[1].shape[0] if views[1].ndim == 2 else 1, views[1].shape[views[1].ndim - 1], 1)
+                      views[1].shape[0] if views[1].ndim == 2 else 1, views[1].shape[views[1].ndim - 1], 1, 0)
     if views[3].ndim > views[1].ndim:
         job.k = views[3].shape[views[3].ndim - 1]
-    wanted = job.n if job.batch < SIDE else SIDE * (job.n * (3 + job.k) + 1)
+    wanted = job.n if job.batch < SETS * SIDE else SETS * SIDE * (job.n * (3 + 2 * job.k) + 1)
     if wanted > ON_STACK:
         room = <double *> malloc(wanted * sizeof(double))
         if room == NULL:
             raise MemoryError()
-    job.room = <double *> ((<uintptr_t> room + 63) & ~(<uintptr_t> 63)) if job.batch >= SIDE else room
-    if job.batch < SIDE:
+    job.far = job.batch * job.n * job.k >= FAR
+    job.room = <double *> ((<uintptr_t> room + 63) & ~(<uintptr_t> 63)) if job.batch >= SETS * SIDE else room
+    if job.batch < SETS * SIDE:
         failed = solve_all(&job)
     else:
         with nogil:

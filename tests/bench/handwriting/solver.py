@@ -16,13 +16,13 @@ from tests.bench.harness import Section, ratio
 SINGLE, BATCHED = (20, 50, 100, 500, 2000), (8, 20, 50)
 BATCH, JOINS = 10_000, 1_000
 BLOCK = 5
-"""Calls of which the fastest counts in a round."""
+"""Measurements of which the fastest counts in a round: other work on the machine empties the caches between two."""
 
 
 def sections(options: Namespace, versions: dict) -> Iterator[tuple[Section, dict | None]]:
     """One system, many systems, the joins of a page; the headline has what was promised for 20 points."""
     rounds = 3 if options.quick else 15
-    one, many, page = single_section(rounds), batch_section(2 if options.quick else 5), page_section(rounds)
+    one, many, page = single_section(rounds), batch_section(2 if options.quick else 9), page_section(rounds)
     by_size = {row["points"]: row for row in many.rows}
     yield one, dict(solver_us=one.rows[0]["ours_us"], solver_over_dgtsv=one.rows[0]["ours / dgtsv"])
     yield many, dict(batch_gain_banded=by_size[20]["solve_banded / ours"], batch_gain_numpy=by_size[20]["NumPy / ours"])
@@ -30,11 +30,11 @@ def sections(options: Namespace, versions: dict) -> Iterator[tuple[Section, dict
 
 
 def times_of(calls: Mapping[str, Callable[[], object]], rounds: int, repeats: int) -> dict[str, np.ndarray]:
-    """CPU seconds of one call: the best of a block of `repeats` calls each, `rounds` times, in turns whose order is turned round."""
+    """CPU seconds of one call: the best of a block of BLOCK times `repeats` calls, `rounds` times, in turns whose order is turned round."""
     found: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(-1, rounds):                                           # the first turn warms up
         for name in list(calls)[::-1 if turn % 2 else 1]:
-            best = min(_seconds(calls[name], repeats) for _ in range(BLOCK if repeats > 1 else 1))
+            best = min(_seconds(calls[name], repeats) for _ in range(BLOCK))
             found[name] += [best] if turn >= 0 else []
     return {name: np.array(values) for name, values in found.items()}
 
@@ -97,7 +97,7 @@ def numpy_thomas(beside: np.ndarray, diagonal: np.ndarray, rhs: np.ndarray) -> n
 
 def batch_section(rounds: int) -> Section:
     """Many systems at once; each rival in its own layout, prepared before the clock runs."""
-    section = Section("batch", f"{BATCH:,} systems at once, two right-hand sides each", "CPU milliseconds, medians; NumPy: Thomas row by row over the whole batch, in its own layout")
+    section = Section("batch", f"{BATCH:,} systems at once, two right-hand sides each", "CPU milliseconds, best of a block of five, median over rounds; NumPy: Thomas row by row over the whole batch, in its own layout")
     for n in BATCHED:
         beside, diagonal, rhs = systems(BATCH, n)
         out, bands = np.empty_like(rhs), [banded(b, d) for b, d in zip(beside, diagonal)]
