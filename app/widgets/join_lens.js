@@ -39,7 +39,7 @@ class Lens {
     this.find(".on").onclick = () => this.go(this.at + 1);
     this.find(".take").onclick = () => this.send({ ...this.weights, exact: this.exact, nonce: Math.round(performance.now()) });
     this.find(".reset").onclick = () => { this.weights = { ...this.data.weights }; this.exact = this.data.exact; this.solve(); };
-    this.watch = new ResizeObserver(() => this.draw());
+    this.watch = new ResizeObserver(() => { this.size = null; this.draw(); });
     this.watch.observe(this.find(".lens"));
   }
 
@@ -74,6 +74,7 @@ class Lens {
       put("i", "", "", item).style.background = data.colours[colour];
       item.append(words);
     }
+    this.size = null;
     this.spots();
     this.solve();
   }
@@ -98,6 +99,7 @@ class Lens {
   go(index) {
     const many = this.data.joins.length;
     this.at = (index + many) % many;
+    this.mark();
     this.draw();
   }
 
@@ -106,13 +108,13 @@ class Lens {
     const begun = performance.now();
     this.found = this.ends.map(({ tail, head }) => joinLetters(tail, head, this.weights, this.exact, this.data.cap));
     this.solved = performance.now() - begun;
+    this.draw();                                             // before any words change: nothing has to be laid out for it
     NAMES.forEach(name => {
-      this.sliders[name].input.value = Math.log10(this.weights[name]);
+      if (!this.moved) this.sliders[name].input.value = Math.log10(this.weights[name]);
       this.sliders[name].value.textContent = name === "connection" && this.exact ? "no limit" : number(this.weights[name]);
       this.sliders[name].input.setAttribute("aria-valuetext", this.sliders[name].value.textContent);
     });
     this.modes.forEach((button, index) => button.setAttribute("aria-pressed", (index === 0) === this.exact));
-    this.draw();
     const from = this.moved;
     this.moved = null;
     if (from) requestAnimationFrame(() => {
@@ -130,21 +132,34 @@ class Lens {
 
   draw() {
     if (!this.data || !this.found) return;
-    this.colours = this.style();
+    if (!this.size) this.measure();
     this.whole();
     this.close();
     this.tell();
   }
 
-  style() {
-    const css = getComputedStyle(this.find(".lens")), of = name => css.getPropertyValue(name).trim();
-    return { ink: of("--st-text-color"), border: of("--st-border-color"), gray: of("--st-gray-color"), page: of("--st-background-color"), primary: of("--st-primary-color"), ...this.data.colours };
+  // Widths, heights and colours, read when the page or the line has changed and not while a slider is dragged: to read them is to lay the page out.
+  measure() {
+    const css = getComputedStyle(this.find(".lens")), of = name => css.getPropertyValue(name).trim(), [left, top, right, bottom] = this.data.box;
+    this.colours = { ink: of("--st-text-color"), border: of("--st-border-color"), gray: of("--st-gray-color"), page: of("--st-background-color"), primary: of("--st-primary-color"), ...this.data.colours };
+    const wide = this.find(".line").clientWidth, scale = Math.min(wide / (right - left + 2 * MARGIN), TALLEST), height = (bottom - top + 2 * MARGIN) * scale;
+    this.find(".whole").style.height = `${height}px`;
+    const close = this.find(".close");
+    this.size = { scale, whole: [wide, height], close: [close.parentElement.clientWidth - 24, close.clientHeight] };
+    const size = `${Math.min(Math.max(0.62 * scale, 12), 26)}px`;
+    this.marks.forEach((spot, index) => {                     // shares of the line: they hold while the page narrows
+      const [x, y] = this.found[index].head[0], share = [(x - left + MARGIN) * scale / wide, (y - top + MARGIN) * scale / height];
+      Object.assign(spot.style, { left: `${100 * share[0]}%`, top: `${100 * share[1]}%`, width: size, height: size });
+    });
+    this.mark();
   }
 
-  canvas(name, height) {
-    const canvas = this.find(name), ratio = window.devicePixelRatio || 1, width = canvas.parentElement.clientWidth - (name === ".close" ? 24 : 0);
-    if (height) canvas.style.height = `${height}px`;
-    const tall = height || canvas.clientHeight;
+  mark() {
+    this.marks.forEach((spot, index) => { spot.classList.toggle("now", index === this.at); spot.tabIndex = index === this.at ? 0 : -1; });
+  }
+
+  canvas(name, [width, tall]) {
+    const canvas = this.find(name), ratio = window.devicePixelRatio || 1;
     const paint = canvas.getContext("2d"), size = [Math.round(width * ratio), Math.round(tall * ratio)];
     if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;   // sets the canvas anew: only where it has to
     paint.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -179,33 +194,33 @@ class Lens {
   }
 
   whole() {
-    const [left, top, right, bottom] = this.data.box, wide = this.find(".line").clientWidth;
-    if (!wide) return;
-    const scale = Math.min(wide / (right - left + 2 * MARGIN), TALLEST), height = (bottom - top + 2 * MARGIN) * scale;
-    const { canvas, paint } = this.canvas(".whole", height), place = ([x, y]) => [(x - left + MARGIN) * scale, (y - top + MARGIN) * scale];
+    const [left, top] = this.data.box, { scale } = this.size;
+    if (!this.size.whole[0]) return;
+    const { canvas, paint } = this.canvas(".whole", this.size.whole), place = ([x, y]) => [(x - left + MARGIN) * scale, (y - top + MARGIN) * scale];
     canvas.setAttribute("aria-label", `The whole line with these weights, ${this.found.filter(join => join.fits).length} of ${this.found.length} joins made`);
     this.drawn = this.strokes();
     Object.assign(paint, { strokeStyle: this.colours.ink, lineWidth: Math.max(1.3, scale * 0.075) });
     this.drawn.forEach(points => this.path(paint, points, place));
-    this.marks.forEach((spot, index) => {
-      const [x, y] = place(this.found[index].head[0]);
-      const size = `${Math.min(Math.max(0.62 * scale, 12), 26)}px`;
-      Object.assign(spot.style, { left: `${100 * x / wide}%`, top: `${100 * y / height}%`, width: size, height: size });   // shares: they hold while the page narrows
-      spot.classList.toggle("now", index === this.at);
-      spot.tabIndex = index === this.at ? 0 : -1;
-    });
   }
 
   close() {
-    const now = this.found[this.at], was = this.ends[this.at], { canvas, paint, width, height } = this.canvas(".close");
-    if (!width || !height) return;
+    const now = this.found[this.at], was = this.ends[this.at], [wide, tall] = this.size.close;
+    if (!(wide > 0) || !tall || !this.drawn) return;
+    const { canvas, paint, width, height } = this.canvas(".close", this.size.close);
     const near = [...was.tail, ...was.head, ...this.data.joins[this.at].tail, ...this.data.joins[this.at].head], xs = near.map(p => p[0]), ys = near.map(p => p[1]);
     const [left, right, top, bottom] = [Math.min(...xs) - 0.3, Math.max(...xs) + 0.3, Math.min(...ys) - 0.3, Math.max(...ys) + 0.3];
     const scale = Math.min(width / (right - left), height / (bottom - top)), place = ([x, y]) => [width / 2 + (x - (left + right) / 2) * scale, height / 2 + (y - (top + bottom) / 2) * scale];
     canvas.setAttribute("aria-label", `The join ${this.named(this.at)} enlarged: gap ${now.gap.toFixed(3)}, largest shift ${now.moved.toFixed(2)} x-heights`);
     paint.globalAlpha = 0.22;
     Object.assign(paint, { strokeStyle: this.colours.ink, lineWidth: Math.max(3, scale * 0.05) });
-    this.drawn.forEach(points => this.path(paint, points, place));
+    const middle = (left + right) / 2, half = width / 2 / scale + 0.5;
+    for (const points of this.drawn) {                        // only the runs of points that come under the glass
+      let run = [];
+      for (const point of [...points, null]) {
+        if (point && Math.abs(point[0] - middle) < half) run.push(point);
+        else if (run.length) { this.path(paint, run, place); run = []; }
+      }
+    }
     paint.globalAlpha = 1;
     this.ghost(paint, was, place);
     this.energies(paint, now, was, place);

@@ -21,17 +21,26 @@ const links = points => points.slice(1).map((point, i) => point.map((value, c) =
 function passingOver(wanted, at) {
   const low = Math.max(at - BEND, Math.min(1, at - 1), 0), high = Math.min(at + BEND, Math.max(wanted.length - 1, at + 1), wanted.length);
   if (!(low < at && at < high)) return wanted;
-  let now = wanted.map(link => link.slice());
+  const from = Math.max(low - 1, 0), to = Math.min(high + 1, wanted.length), columns = wanted[0].length;
+  let now = wanted.slice(from, to).map(link => link.slice()), next = now.map(link => link.slice());
   for (let pass = 0; pass < PASSES; pass++) {
-    const next = now.map(link => link.slice());
-    for (let i = low; i < high; i++) for (const beside of [i - 1, i + 1])
-      if (beside >= 0 && beside < now.length) now[i].forEach((value, c) => { next[i][c] += 0.25 * (now[beside][c] - value); });
-    now = next;
+    for (let i = low - from; i < high - from; i++)
+      for (let c = 0; c < columns; c++) {
+        const before = i ? now[i - 1][c] - now[i][c] : 0, after = i + 1 < now.length ? now[i + 1][c] - now[i][c] : 0;
+        next[i][c] = now[i][c] + 0.25 * before + 0.25 * after;
+      }
+    [now, next] = [next, now];
   }
-  return now;
+  return [...wanted.slice(0, from), ...now, ...wanted.slice(to)];
 }
 
+const STIFFNESS = new Map();
 function stiffness(count) {
+  if (!STIFFNESS.has(count)) STIFFNESS.set(count, stiffnessOf(count));
+  return STIFFNESS.get(count);
+}
+
+function stiffnessOf(count) {
   const give = Array.from({ length: count }, (_, i) => Math.sin(Math.PI * (i + 0.5) / Math.max(count, 1)) ** 2);
   const mean = give.reduce((sum, value) => sum + value, 0) / Math.max(count, 1);
   return give.map(value => mean / value);
