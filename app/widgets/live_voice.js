@@ -163,13 +163,19 @@ class Live {
   }
 
   words() {
-    return { silent: "Speak: you see your voice restored. To hear it, put on headphones and choose Restored.", raw: "You hear: your voice as it comes in, at the same delay as the restored one.", made: "You hear: your voice restored." }[this.hear];
+    const what = this.stream ? "your voice" : "the recording";
+    return {
+      silent: this.stream ? "Speak: you see your voice restored. To hear it, put on headphones and choose Restored." : "You see the recording restored. To hear it, choose Restored.",
+      raw: `You hear: ${what} as it comes in, as late as the restored one.`,
+      made: `You hear: ${what} restored.`,
+    }[this.hear];
   }
 
   // From the microphone, or (where that cannot be had) from the recording on the desk.
   async start(sample = false) {
     if (!window.isSecureContext || !navigator.mediaDevices || !window.AudioWorkletNode) return this.enter("over", WHY.insecure, true);
     this.enter("starting", sample ? "The first start takes a few seconds." : "Allow the microphone if the browser asks. The first start takes a few seconds.");
+    this.choose(sample ? "made" : "silent");
     const turn = this.turn = {};
     try {
       await (sample ? this.openSample() : this.openMicrophone());
@@ -263,23 +269,29 @@ class Live {
     this.node.port.postMessage({ made });
   }
 
-  // Both strips move together: a column is drawn once its restored sound is there.
+  // Both strips move together: a column is drawn once its restored sound is there; what a hidden page has missed and has run out already is left out.
   draw() {
-    const hop = this.strips.raw.hop;
-    while (Math.min(this.waiting.raw.samples, this.waiting.made.samples) >= hop) {
-      for (const kind of ["raw", "made"]) this.strips[kind].add(this.waiting[kind].take(hop), this.spectrum);
+    const hop = this.strips.raw.hop, here = () => Math.min(this.waiting.raw.samples, this.waiting.made.samples);
+    while (here() >= hop) {
+      const gone = here() > SHOWN_S * this.audio.sampleRate;
+      for (const kind of ["raw", "made"]) {
+        const sound = this.waiting[kind].take(hop);
+        if (!gone) this.strips[kind].add(sound, this.spectrum);
+      }
     }
   }
 
   tick() {
     document.dispatchEvent(new Event("somebody-here"));
     const left = (this.until - performance.now()) / 1000, node = this.find(".live");
-    this.find(".left").textContent = `${minutes(Math.max(0, left))} left`;
+    let late = "";
     if (this.behind) {
-      const seconds = this.behind.behind + (this.audio.outputLatency || this.audio.baseLatency || 0);
-      this.find(".behind").textContent = `${seconds.toFixed(2)}\u00a0s`;
-      Object.assign(node.dataset, { behind: this.behind.behind.toFixed(4), output: (this.audio.outputLatency || this.audio.baseLatency || 0).toFixed(4), gaps: this.behind.gaps, skips: this.behind.skips });
+      const output = this.audio.outputLatency || this.audio.baseLatency || 0;
+      late = `${(this.behind.behind + output).toFixed(2)}\u00a0s`;
+      this.find(".behind").textContent = late;
+      Object.assign(node.dataset, { behind: this.behind.behind.toFixed(4), output: output.toFixed(4), gaps: this.behind.gaps, skips: this.behind.skips });
     }
+    this.find(".left").textContent = `${late && `${late} behind, `}${minutes(Math.max(0, left))} left`;
     const [core, sound] = this.spent.reduce(([a, b], [c, d]) => [a + c, b + d], [0, 0]);
     if (sound) {
       this.find(".cost").textContent = `${(core / sound).toFixed(2)}\u00a0s`;
