@@ -292,8 +292,10 @@ MEASURED = {
     "style": ("Distance to the writer’s own real words", "Ink features through one linear layer of our own, fitted on other writers. HWD and FID proper need weights that cannot be shipped."),
     "connectivity": ("How real cursive joins, and how ours does", "Share of joined neighbours, and the turning angle near the join, per writer."),
     "joins": ("Every pair of small letters of every hand", "Gaps, shifts, turns, and how many joins got a new crossing or a spike."),
+    "unseen": ("Words in the hands of writers nobody looked at", "The same, in hands of UNIPEN letters written by other people, with no guide lines."),
     "classifier": ("The point classifier on writers it never saw", "Cross-validation over whole writers. Rule: the turning-point rule on the same points."),
     "pipeline": ("Text to ink, milliseconds a letter", "One core."),
+    "lens": ("Slider to picture", "The join lens in Chromium, milliseconds, least and median."),
     "solver": ("One tridiagonal system", "Ours beside LAPACK and NumPy, one core, one run."),
     "batch": ("Ten thousand systems at once", "One core, one run."),
     "page": ("A page of 1,000 joins", "One core.")}

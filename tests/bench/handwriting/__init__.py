@@ -1,4 +1,5 @@
-"""The handwriting benchmark: the solver beside LAPACK, the pipeline's time, the classifier on writers it never saw, every pair of letters, OCR, style."""
+"""The handwriting benchmark: the solver beside LAPACK, the pipeline's time, the classifier on writers it never saw, every pair of letters,
+joins in unseen hands, the join lens in a browser, OCR, style."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -6,7 +7,7 @@ from importlib import import_module
 
 from tests.bench.harness import Section
 
-PARTS = ("solver", "pipeline", "joins", "readability", "real_hands", "classifier")
+PARTS = ("solver", "pipeline", "lens", "joins", "unseen", "readability", "real_hands", "classifier")
 
 
 def sections(options: Namespace, versions: dict) -> Iterator[tuple[Section, dict | None]]:
