@@ -42,7 +42,7 @@ def live(view: desk.View) -> None:
 
 def finding(view: desk.View) -> str:
     """The run in a sentence; over live mode, which has no run, what it is."""
-    return "Your own voice, restored while you speak" if st.session_state.get(f"view:{ROW.slug}") == "Live" else figures.finding(view)
+    return "Your voice, restored live" if st.session_state.get(f"view:{ROW.slug}") == "Live" else figures.finding(view)
 
 
 def measures(view: desk.View) -> None:

@@ -1,6 +1,6 @@
 // The sound of live mode on the audio thread: what the microphone gives goes into one ring and out as packets, what comes back goes into the other.
 // Both are played from the same place, so that switching changes the sound and not the time. The place keeps the smallest distance at which nothing is missing.
-const RING_S = 8, PACKET_S = 0.02, FADE_S = 0.005, CUSHION_S = 0.03, WATCH_S = 4, FAR_S = 0.6, HURRY_S = 1, TOLD_EVERY_S = 0.1;
+const RING_S = 8, PACKET_S = 0.01, FADE_S = 0.005, CUSHION_S = 0.02, WATCH_S = 4, FAR_S = 0.6, HURRY_S = 1, TOLD_EVERY_S = 0.1;
 
 class LiveVoice extends AudioWorkletProcessor {
   constructor() {
