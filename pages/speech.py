@@ -71,13 +71,16 @@ def steps(view: desk.View) -> None:
 def latent(view: desk.View) -> None:
     """The recording through latents of other widths and starts, nothing restored."""
     this = figures.clip(view, chosen(view))
+    small("Restoration works on a latent: a few numbers in place of the sound. Choose how few, and listen to what they keep.")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         design = st.segmented_control("Autoencoder", tuple(figures.DESIGNS), default=next(iter(figures.DESIGNS)), required=True, key="speech:design")
         rows = figures.latent_rows(this, design)
         if not rows:
             small("This run was made without other latents. Restore the recording again to hear them.")
             return
-        width = st.select_slider(f"Numbers kept of {figures.PATCH_NUMBERS}", tuple(rows), value=tuple(rows)[len(rows) // 2], key="speech:width", width=14 * base_px())
+        widths = tuple(rows)
+        width = widths[0] if len(widths) == 1 else st.select_slider(f"Numbers kept of {figures.PATCH_NUMBERS}", widths, value=widths[len(widths) // 2], key="speech:width",
+                                                                    width=14 * base_px())
     row = rows[width]
     st.subheader(nb(figures.latent_words(this, row)), anchor=False)
     sound_player(figures.latent_story(view, this, row), key=f"speech:latent:{view.id}:{row['sound']}")

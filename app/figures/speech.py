@@ -212,9 +212,9 @@ def measures_table(this: Clip) -> list[dict]:
 
 DESIGNS = {"KLT start": ("klt", True), "No hidden connections": ("klt", False), "Random start": ("random", True)}
 DESIGN_WORDS = {
-    "KLT start": "Starts as a linear transform (KLT), then learns for two minutes. The start is ours; encoder, decoder and hidden connections follow the post.",
-    "No hidden connections": "The decoder sees the latent alone, nothing of the recording beside it. The post has such connections; this leaves them out.",
-    "Random start": "Starts from random weights, as usual, and learns for the same two minutes. The post trains on a GPU and does not state its width.",
+    "KLT start": "Starts as a linear transform (KLT) and learns on from there: our addition. Encoder, decoder and hidden connections follow the post.",
+    "No hidden connections": "The same training, but the decoder sees nothing of the recording beside the latent. The post has these connections.",
+    "Random start": "Starts from random weights, as usual, with the same training. The post does not state its width.",
 }
 PATCH_NUMBERS = 32
 """Real numbers of a patch of 4 by 4 points of the spectrogram."""
@@ -231,7 +231,11 @@ def latent_words(this: Clip, row: Mapping) -> str:
     """What is kept against what there was, and what comes back, in one sentence."""
     numbers, samples = row["numbers_per_second"], this.told["latents"]["samples_per_second"]
     against = {0.5: "half the samples", 1.0: "as many as samples", 2.0: "twice the samples"}.get(numbers / samples, f"{numbers / samples:.2g} times the samples")
-    return f"{numbers:,} numbers a second, {against}: {row['si_sdr']:.1f} dB come back".replace("-", "\u2212")
+    return f"{numbers:,} numbers a second, {against}: {_decibels(row['si_sdr'])} SI-SDR"
+
+
+def _decibels(value: float) -> str:
+    return f"{value:.1f} dB".replace("-", "\u2212")
 
 
 def latent_story(view, this: Clip, row: Mapping) -> dict:
@@ -239,7 +243,7 @@ def latent_story(view, this: Clip, row: Mapping) -> dict:
     told = this.told["latents"]
     known = "clean" in told["came"]
     tracks = [_latent_track(this, "before", "Clean, as it went in" if known else "As it went in", "clean", told["came"]["clean" if known else "noisy"]),
-              _latent_track(this, "after", f"Through {row['latent']} numbers", "ours", row, f"{row['si_sdr']:.1f} dB")]
+              _latent_track(this, "after", f"Through {row['latent']} numbers", "ours", row, _decibels(row["si_sdr"]))]
     tracks += [_latent_track(this, "noisy", "Recording", "noisy", told["came"]["noisy"])] if known else []
     return dict(id=f"{view.id}:{row['sound']}:{view.record['created']}", seconds=told["seconds"], top_hz=24_000, tracks=tracks, left="before", right="after",
                 alt=f"Spectrograms before and after a latent {row['latent']} numbers wide. {latent_words(this, row)}.")

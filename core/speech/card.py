@@ -1,4 +1,4 @@
-"""`python -m core.speech.card [TAG]`: the model card and the log of a speech network beside its weights, from what its training recorded."""
+"""`python -m core.speech.card [TAG]`: the model card and the log of a speech network (or of the autoencoders: TAG ae-widths) beside the weights, from what training recorded."""
 
 import json
 import shutil
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from core.speech import corpus, noises, rooms
+from core.speech.autoencoder import Width
 from core.speech.weights import FOLDER, load_network
 
 STATE = Path(__file__).resolve().parents[2] / ".training"
@@ -38,6 +39,61 @@ runs no code). It works in the latent of `speech-ae.npz`. Both are trained here,
 | Losses | compressed magnitude and complex bins, SI-SDR, latent, a Bark loudness disturbance in the manner of P.862, an intelligibility in that of ESTOI (`core/speech/losses.py`) |
 | Limits | kathleen's steady room noise was taken down by a Wiener gain before training; narrow-band input stays narrow-band; measured on 18 clips, one run, one seed |
 """
+
+
+WIDTHS = """# speech-ae-z*.npz
+
+What a latent keeps: autoencoders of three widths, each also without hidden connections and from a random start, for the view "Latent" of the speech page. Nothing is restored with them; the
+network works in `speech-ae.npz`. Half precision (linear paths single), plain NumPy arrays, {kilobytes:,} kB in all.
+
+| | |
+|---|---|
+| After the post (LAFUFU) | U-Net with two down/up blocks, hidden connections of the distorted input, latent replacement, MRSTFT loss (two of eight windows in each step), Reg-Loss {reg:g}; random start as usual |
+| Ours | the start as a linear patch KLT (4 x 4 bins and frames: 32 numbers, of which the strongest 4, 8 or 16 directions are kept); depthwise-separable blocks {channels} channels wide; hidden dropout 0.3 |
+| Data | as `speech-m.md`: CC0, CC-BY and public-domain voices; fresh mixtures of {seconds:.1f} s, each brought to the peak at which recordings are restored |
+| Run | `launch.py train speech --part widths --minutes {minutes:g} --publish`: {minutes:g} CPU minutes each, batch {batch}, rate {rate:g} with one cosine, seed {seed}, torch {torch}; one run each; log in `speech-ae-widths.jsonl` |
+| Measured | the clean latent, decoded with the hidden features of the noisy input, on {n_validation} validation mixtures (of which the rate, the gain and the loss were chosen; noisy {noisy_validation:.2f} dB) and {n_test} test mixtures (noisy {noisy_test:.2f} dB) of held-out voices and noises |
+
+| kept of 32 | start | hidden connections | numbers a second | steps | SI-SDR dB, validation | SI-SDR dB, test | LSD > 8 kHz dB, test |
+|---|---|---|---|---|---|---|---|
+{rows}
+
+Eight numbers are 48,000 a second, as many as the sound has samples. Gate: {gate}
+"""
+
+
+def write_widths() -> Path:
+    """The card of the ablation's autoencoders. Raises OSError without their log."""
+    log = STATE / "speech-ae-widths.jsonl"
+    if log.is_file():
+        shutil.copyfile(log, FOLDER / log.name)
+    records = [json.loads(line) for line in (FOLDER / log.name).read_text(encoding="utf8").splitlines()]
+    steps, begun, scores = {}, {}, {}
+    for record in records:
+        if record["event"] == "begin":
+            name = record["name"]
+            begun[name] = record
+        elif record["event"] == "ae":
+            steps[name] = record["step"]
+        else:
+            scores[record["name"], record["split"]] = record
+    order = sorted(begun, key=lambda name: (begun[name]["width"]["latent"], begun[name]["width"]["start"], not begun[name]["width"]["hidden"]))
+    eight, first = scores["speech-ae-z8", "validation"], begun[order[0]]
+    gain = eight["si_sdr"] - eight["noisy_si_sdr"]
+    sets = {f"{what}_{split}": scores["speech-ae-z8", split][key] for split in ("validation", "test") for what, key in (("n", "n"), ("noisy", "noisy_si_sdr"))}
+    text = WIDTHS.format(rows="\n".join(_width_row(begun[name], steps[name], scores) for name in order), channels=first["width"]["channels"], seconds=first["samples"] / 48_000,
+                         gate=f"width 8 is asked for noisy + 14 dB in three CPU minutes and reaches noisy + {gain:.1f} dB in {begun['speech-ae-z8']['minutes']:g}.",
+                         kilobytes=round(sum((FOLDER / f"{name}.npz").stat().st_size for name in order) / 1000), **sets,
+                         **{key: first[key] for key in ("minutes", "batch", "rate", "seed", "torch", "reg")})
+    path = FOLDER / "speech-ae-widths.md"
+    path.write_text(text, encoding="utf8")
+    return path
+
+
+def _width_row(begin: dict, steps: int, scores: dict) -> str:
+    width, (seen, held) = Width(**begin["width"]), (scores[begin["name"], split] for split in ("validation", "test"))
+    return (f"| {width.latent} | {'KLT' if width.start == 'klt' else width.start} | {'yes' if width.hidden else 'no'} | {width.numbers_per_second:,} | about {steps} | "
+            f"{seen['si_sdr']:.1f} | {held['si_sdr']:.1f} | {held['lsd_high']:.2f} |")
 
 
 def write(tag: str = "m") -> Path:
@@ -94,4 +150,4 @@ def _scores(records: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    print(write(*sys.argv[1:2]).name)
+    print((write_widths() if sys.argv[1:2] == ["ae-widths"] else write(*sys.argv[1:2])).name)

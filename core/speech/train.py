@@ -411,27 +411,33 @@ def run_autoencoder(options: Options, folder: Path) -> None:
     """Train an autoencoder from its start and write its weights; a width other than the shipped one gets a name of its own."""
     name = "speech-ae" + f"-{options.width.name}" * (options.width.name != Width().name) + "-noreg" * (not options.reg)
     with logged(options.state / f"{name}.jsonl") as say:
-        _autoencoder(options, training_mixer(options, AE_SAMPLES), folder / f"{name}.npz", say)
+        _autoencoder(options, training_mixer(options, AE_SAMPLES), folder / f"{name}.npz", _held_out(options), say)
 
 
 def run_widths(options: Options, folder: Path) -> None:
     """Train the autoencoders of the ablation one after another, all with the same recipe, seed and CPU time; those that are there are left (unless begun anew)."""
-    mixer = training_mixer(options, AE_SAMPLES)
+    mixer, held = training_mixer(options, AE_SAMPLES), _held_out(options)
     with logged(options.state / "speech-ae-widths.jsonl") as say:
         for width in ablation():
             path = folder / f"speech-ae-{width.name}.npz"
             if options.scratch or not path.is_file():
                 mixer.made = 0
-                _autoencoder(replace(options, width=width), mixer, path, say)
+                _autoencoder(replace(options, width=width), mixer, path, held, say)
 
 
-def _autoencoder(options: Options, mixer: corpus.Mixer, path: Path, say: Callable[[dict], None]) -> None:
+def _held_out(options: Options) -> dict[str, list]:
+    """The cases of noise that an autoencoder is measured on, by split."""
+    from core.speech.evaluation import cases
+    return {split: [case for case in cases(speech_folder(options.data), split) if case.kind == "noise"] for split in ("validation", "test")}
+
+
+def _autoencoder(options: Options, mixer: corpus.Mixer, path: Path, held: dict[str, list], say: Callable[[dict], None]) -> None:
     from core.speech.evaluation import oracle_scores
     say(dict(event="begin", name=path.stem, minutes=options.minutes, rate=options.rate, seed=options.seed, batch=options.batch, samples=mixer.samples, torch=torch.__version__,
              width=asdict(options.width), reg=options.reg))
     save(train_autoencoder(options, mixer, say), path)
-    for split in ("validation", "test"):
-        say(dict(event="oracle", name=path.stem, split=split, **oracle_scores(load_autoencoder(path), speech_folder(options.data), split)))
+    for split, there in held.items():
+        say(dict(event="oracle", name=path.stem, split=split, **oracle_scores(load_autoencoder(path), there)))
 
 
 def run_network(options: Options, folder: Path) -> None:

@@ -108,7 +108,7 @@ def test_the_latent_of_a_width_is_said_heard_and_set_beside_the_others(known):
     this.told["latents"] = lesson(known)
     rows = figures.latent_rows(this, "KLT start")
     assert list(rows) == [8, 16] and not figures.latent_rows(this, "No hidden connections")
-    assert figures.latent_words(this, rows[8]) == "48,000 numbers a second, as many as samples: 21.0 dB come back"
+    assert figures.latent_words(this, rows[8]) == "48,000 numbers a second, as many as samples: 21.0 dB SI-SDR"
     assert "twice the samples" in figures.latent_words(this, rows[16])
     story = figures.latent_story(run, this, rows[8])
     assert [t["key"] for t in story["tracks"]] == ["before", "after", "noisy"][:2 + known] and story["tracks"][1]["words"] == "21.0 dB"
