@@ -9,11 +9,11 @@ import numpy as np
 
 from core.errors import ConfigError, InputError, LimitError
 from core.exhibit import option
-from core.handwriting.anatomy import anatomies
+from core.handwriting.anatomy import RISING, anatomies
 from core.handwriting.deformation import Weights, join_batch
 from core.handwriting.hand import ACCENTS, BELOW, HANGING, Hand, Letter, accented, nearest_hand
 from core.handwriting.labels import BODY, HEAD, ISOLATED, TAIL
-from core.handwriting.layout import BRIDGE, LIFT, MERGE, Ends, Placed, decide, ends, white
+from core.handwriting.layout import BRIDGE, LIFT, MERGE, Ends, Placed, crosses, decide, ends, white
 from core.handwriting.strokes import Ink, Stroke, resample
 
 BRIDGED = 4
@@ -372,14 +372,24 @@ def solve(pairs: list, config: ComposeConfig) -> list[Join]:
     found |= _bent(again, mode, config.weights)
     bridged = {k for k, _ in again}
     joins = []
-    for k, (_, _, meeting) in enumerate(pairs):
+    for k, (_, right, meeting) in enumerate(pairs):
         kind = BRIDGE if k in bridged else meeting.kind
         if kind == LIFT or not found[k][1].fits:
             reason = meeting.reason if kind == LIFT else f"a join would move a point by {found[k][1].moved:.1f} x-heights"
             joins.append(Join(-1, -1, LIFT, reason))
+        elif _runs_through(right, *found[k]):
+            joins.append(Join(-1, -1, LIFT, f"the way into {right.char} would run through it"))
         else:
             joins.append(_join(kind, meeting.reason, *found[k]))
     return joins
+
+
+def _runs_through(right: Placed, before: Ends, joined) -> bool:
+    """Whether the way to the top of a bowl or stem crosses a line of that letter: then the pen is lifted."""
+    if right.anatomy.start == RISING:
+        return False
+    way = np.concatenate([joined.tail[max(before.own_tail - 1, 0):], joined.head])[:, :2]
+    return crosses(way, right.on_page(right.anatomy.first))
 
 
 def _bent(wanted: list[tuple[int, Ends]], mode: str, weights: Weights) -> dict:

@@ -243,3 +243,19 @@ def _bridge(left: Placed, right: Placed, tail: np.ndarray, head: np.ndarray) -> 
     h00, h10, h01, h11 = 2 * t**3 - 3 * t**2 + 1, t**3 - 2 * t**2 + t, -2 * t**3 + 3 * t**2, t**3 - t**2
     xy = h00 * p0[:2] + h10 * size * out + h01 * p1[:2] + h11 * size * arrive
     return np.column_stack([xy, p0[2] + t * (p1[2] - p0[2])])
+
+
+TWICE_DEG = 20.0
+"""Lines that cross at less than this are one line drawn twice."""
+
+
+def crosses(way: np.ndarray, line: np.ndarray) -> bool:
+    """Whether two polylines [n, 2] and [m, 2] cross, ends left out, at TWICE_DEG or more."""
+    a, b = (way[1:] - way[:-1])[:, None], (line[1:] - line[:-1])[None]
+    gap = line[None, :-1] - way[:-1, None]
+    turn = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        s = (gap[..., 0] * b[..., 1] - gap[..., 1] * b[..., 0]) / turn
+        t = (gap[..., 0] * a[..., 1] - gap[..., 1] * a[..., 0]) / turn
+    steep = np.abs(turn) > np.sin(np.radians(TWICE_DEG)) * np.hypot(a[..., 0], a[..., 1]) * np.hypot(b[..., 0], b[..., 1])
+    return bool((steep & (s > 1e-9) & (s < 1 - 1e-9) & (t > 1e-9) & (t < 1 - 1e-9)).any())

@@ -10,10 +10,8 @@ import numpy as np
 from core.handwriting.anatomy import RISING
 from core.handwriting.compose import ComposeConfig, Written, compose
 from core.handwriting.hand import Hand
-from core.handwriting.layout import BRIDGE, LIFT
+from core.handwriting.layout import BRIDGE, LIFT, TWICE_DEG
 
-TWICE_DEG = 20.0
-"""Lines that cross at less than this are one line drawn twice."""
 SPIKE_DEG = 110.0
 """A turn sharper than this within a join, where neither letter had one, is a spike."""
 BACKWARD = 0.1

@@ -8,11 +8,11 @@ import pytest
 from core.errors import ConfigError, InputError, LimitError
 from core.handwriting.compose import BRIDGED, ComposeConfig, Written, compose
 from core.handwriting.deformation import Weights
-from core.handwriting.hand import HANDS, Hand, hand_from_letters, load_hand
+from core.handwriting.hand import HANDS, Hand, Letter, hand_from_letters, load_hand
 from core.handwriting.labels import BODY, HEAD, TAIL
-from core.handwriting.layout import LIFT
+from core.handwriting.layout import LIFT, crosses
 from core.handwriting.pairs import PairCheck, all_pairs, check
-from core.handwriting.strokes import Ink, Stroke
+from core.handwriting.strokes import Ink, Stroke, resample
 
 PANGRAM = "the quick brown fox jumps over the lazy dog"
 CURSIVE = [name for name in HANDS if load_hand(name).kind == "cursive"]
@@ -185,3 +185,18 @@ def test_a_hand_of_three_odd_letters_writes(points) -> None:
 
 def test_typographic_quotes_and_dashes_are_written_plain(school: Hand) -> None:
     assert compose("“I’m” – he…", school).text == "\"I'm\" - he..."
+
+
+def test_the_pen_is_lifted_where_the_way_in_would_run_through_the_letter(school: Hand) -> None:
+    turn = np.linspace(0.1, 0.1 - 2 * np.pi, 60)
+    bowl = 0.5 * np.column_stack([1 + np.cos(turn), np.sin(turn) - 1])
+    inside = resample(np.concatenate([[[0.8, -0.6], [0.85, -0.59], [0.9, -0.57]], bowl]), 50)  # starts with a hook within its bowl
+    hand = Hand("hooked", (*school.variants("n"), Letter("o", Ink((Stroke.of(inside),)))), "cursive")
+    join, = compose("no", hand, ComposeConfig(borrow=False, variation=0)).joins
+    assert (join.kind, join.reason) == (LIFT, "the way into o would run through it")
+
+
+def test_lines_cross_inside_and_steeply() -> None:
+    line = np.array([[0.0, 0], [1, 0], [2, 0]])
+    assert crosses(np.array([[0.5, -1.0], [0.5, 1]]), line)
+    assert not crosses(np.array([[0.5, -1.0], [0.5, 0]]), line) and not crosses(np.array([[0.0, -0.1], [2, 0.1]]), line)
