@@ -3,8 +3,9 @@
 import json
 
 from core.speech import card
+from core.speech.autoencoder import Width, ablation
 from core.speech.score import Network, Size
-from core.speech.weights import FOLDER, load_network, save
+from core.speech.weights import FOLDER, load_autoencoder, load_network, save
 
 
 def test_a_card_is_written_from_weights_and_log(tmp_path, monkeypatch):
@@ -30,3 +31,16 @@ def test_the_shipped_card_counts_the_shipped_parameters():
 
 def test_all_speech_weights_stay_under_eight_megabytes():
     assert 0 < sum(path.stat().st_size for path in FOLDER.glob("speech-*.npz")) < 8_000_000
+
+
+def test_the_card_of_the_ablation_is_what_its_log_says():
+    written = (FOLDER / "speech-ae-widths.md").read_text(encoding="utf8")
+    records = [json.loads(line) for line in (FOLDER / "speech-ae-widths.jsonl").read_text(encoding="utf8").splitlines()]
+    eight = next(record for record in records if (record["event"], record.get("name"), record.get("split")) == ("oracle", "speech-ae-z8", "validation"))
+    assert eight["si_sdr"] - eight["noisy_si_sdr"] >= 14, "gate: width 8 within three CPU minutes"
+    assert f"reaches noisy + {eight['si_sdr'] - eight['noisy_si_sdr']:.1f} dB" in written
+    begun = {record["name"]: record for record in records if record["event"] == "begin"}
+    assert {"speech-ae-z4", "speech-ae-z8", "speech-ae-z16", "speech-ae-z8-nohidden", "speech-ae-z8-random"} <= set(begun)
+    for width in ablation():
+        if (begin := begun.get(f"speech-ae-{width.name}")) is not None:
+            assert begin["minutes"] <= 3 and load_autoencoder(FOLDER / f"speech-ae-{width.name}.npz").width == Width(**begin["width"]) == width
