@@ -66,13 +66,13 @@ def _extremum(y: np.ndarray, least: float) -> int:
     return len(y)
 
 
-def turning_rule(strokes: Sequence[np.ndarray]) -> list[np.ndarray]:
+def turning_rule(strokes: Sequence[np.ndarray], dot_share: float = DOT_SHARE) -> list[np.ndarray]:
     """Classes of every point of a letter by the rule alone: the baseline of the classifier, and never more than a baseline.
 
-    The head of its first and the tail of its last stroke by `turn`; strokes with less than 40 % of the ink are dots and bars, isolated.
+    The head of its first and the tail of its last stroke by `turn`; strokes with less than `dot_share` of the ink are dots and bars, isolated.
     """
     height, length = letter_height(strokes), np.array([arc_length(s)[-1] for s in strokes])
-    main = np.flatnonzero((length >= DOT_SHARE * length.sum()) | (length == length.max()))
+    main = np.flatnonzero((length >= dot_share * length.sum()) | (length == length.max()))
     found = [np.full(len(s), ISOLATED) for s in strokes]
     for k in main:
         found[k][:] = BODY

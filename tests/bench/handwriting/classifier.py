@@ -24,6 +24,7 @@ def sections(options: Namespace, versions: dict) -> Iterator[tuple[Section, dict
     else:
         yield _fold_section(fold, options.data), None
     logged = [record for record in map(json.loads, WEIGHTS.with_suffix(".jsonl").read_text("utf8").splitlines()) if record["event"] == "score"]
+    yield _rules_section(options.data), None
     section = Section("classifier", "Cross-validation over all 18 writers, six folds of whole writers",
                       "from the log of `launch.py train handwriting --publish`; F1 pooled over all points, then writer by writer; each letter answered by a net that never saw its writer")
     section.rows += [row_of(record["name"], record) for record in logged]
@@ -58,3 +59,28 @@ def _fold_section(section: Section, data: Path) -> Section:
         net = fit(joined(letters[~held], alone) if kind == "U" else letters[~held], Options())
         section.rows.append(row_of(f"{kind}, held out", scores(kind, letters[held], predict(net, letters.features[held]))))
     return section
+
+
+def _rules_section(data: Path) -> Section:
+    """The study's rule says where heads and tails end and not which strokes it took for isolated: what that choice is worth."""
+    from core.handwriting.labels import ISOLATED
+    from core.handwriting.train import f1_scores, ink_folder, load_letters, rule_at_points
+    section = Section("rules", "How strong the turning-point rule is", "macro F1, labels U; strokes below a share of the letter's ink are isolated: 0.4 stands beside the net everywhere, 0.3 comes to "
+                      "what the study found for its own rule on the same five writers (0.797); first stroke: whatever comes after it is isolated")
+    try:
+        letters = load_letters(ink_folder(data))
+    except InputError as error:
+        return section.skip(str(error))
+    held, everyone = np.isin(letters.writer, HELD_OUT), np.ones(len(letters), bool)
+    found = {"0.3": rule_at_points(letters.features, 0.3), "0.4": letters.rule, "first stroke": np.array([_first_stroke(letter) for letter in letters.features])}
+    for name, answers in found.items():
+        score = {key: f1_scores(letters.labels[chosen], answers[chosen], letters.known[chosen]) for key, chosen in (("all writers", everyone), ("five writers", held))}
+        section.rows.append({"isolated below": name, **{key: float(np.nanmean(values)) for key, values in score.items()}, "isolated, all writers": float(score["all writers"][ISOLATED])})
+    return section
+
+
+def _first_stroke(letter: np.ndarray) -> np.ndarray:
+    """Classes int64[20] where the first stroke alone has head, body and tail."""
+    from core.handwriting.labels import ISOLATED, turning_rule
+    points = int((letter[:, 2] == 0).argmax()) + 1 if (letter[:, 2] == 0).any() else len(letter)
+    return np.concatenate([turning_rule([letter[:points, :2].astype(float)])[0], np.full(len(letter) - points, ISOLATED)])
