@@ -79,7 +79,7 @@ def latent(view: desk.View) -> None:
             small("This run was made without other latents. Restore the recording again to hear them.")
             return
         widths = tuple(rows)
-        width = widths[0] if len(widths) == 1 else st.select_slider(f"Numbers kept of {figures.PATCH_NUMBERS}", widths, value=widths[len(widths) // 2], key="speech:width",
+        width = widths[0] if len(widths) == 1 else st.select_slider(f"Numbers kept of {figures.PATCH_NUMBERS}", widths, value=8 if 8 in widths else widths[-1], key=f"speech:width:{design}",
                                                                     width=14 * base_px())
     row = rows[width]
     st.subheader(nb(figures.latent_words(this, row)), anchor=False)

@@ -43,7 +43,7 @@ runs no code). It works in the latent of `speech-ae.npz`. Both are trained here,
 
 WIDTHS = """# speech-ae-z*.npz
 
-What a latent keeps: autoencoders of three widths, each also without hidden connections and from a random start, for the view "Latent" of the speech page. Nothing is restored with them; the
+What a latent keeps: autoencoders of three widths, and some without hidden connections or from a random start, for the view "Latent" of the speech page. Nothing is restored with them; the
 network works in `speech-ae.npz`. Half precision (linear paths single), plain NumPy arrays, {kilobytes:,} kB in all.
 
 | | |
@@ -58,7 +58,7 @@ network works in `speech-ae.npz`. Half precision (linear paths single), plain Nu
 |---|---|---|---|---|---|---|---|
 {rows}
 
-Eight numbers are 48,000 a second, as many as the sound has samples. Gate: {gate}
+Eight numbers are 48,000 a second, as many as the sound has samples. The width decides; one run each cannot tell more than a decibel or two, so nothing is claimed for start or hidden connections. Gate: {gate}
 """
 
 
