@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import ConfigError, InputError
-from core.handwriting.labels import BODY, CLASSES, HEAD, TAIL, Letter, Word, letter_height, letters_of, sampled, turn, turning_rule
+from core.handwriting.labels import BODY, CLASSES, DOT_SHARE, HEAD, TAIL, Letter, Word, letter_height, letters_of, sampled, turn, turning_rule
 from core.handwriting.segmentation import POINTS, WEIGHTS, write_graph
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,9 +54,10 @@ class Letters:
                    rule_at_points(features), np.array([letter.writer for letter in letters]))
 
 
-def rule_at_points(features: np.ndarray) -> np.ndarray:
+def rule_at_points(features: np.ndarray, dot_share: float = DOT_SHARE) -> np.ndarray:
     """The turning-point rule on what the net sees: int64[n, 20] from features [n, 20, 3]."""
-    return np.array([np.concatenate(turning_rule(np.split(letter[:, :2].astype(float), np.flatnonzero(letter[:-1, 2] == 0) + 1))) for letter in features]).reshape(-1, POINTS)
+    strokes = (np.split(letter[:, :2].astype(float), np.flatnonzero(letter[:-1, 2] == 0) + 1) for letter in features)
+    return np.array([np.concatenate(turning_rule(letter, dot_share)) for letter in strokes]).reshape(-1, POINTS)
 
 
 def load_letters(folder: Path, kind: str = "U") -> Letters:
@@ -132,6 +133,20 @@ def augmented(points: Tensor, generator: torch.Generator) -> Tensor:
     return torch.cat([(xy - (least + most) / 2) / half, points[..., 2:]], -1)
 
 
+def reordered(letters: Letters, seed: int) -> Letters:
+    """A copy of every letter of several strokes with its strokes in another order: a dot is a dot whenever it is written."""
+    rng, many = np.random.default_rng(seed), np.flatnonzero((letters.features[:, :-1, 2] == 0).any(1))
+    order = np.tile(np.arange(POINTS), (len(many), 1))
+    for row, letter in enumerate(letters.features[many]):
+        strokes = np.split(order[row], np.flatnonzero(letter[:-1, 2] == 0) + 1)
+        turn = rng.permutation(len(strokes))
+        while (turn == np.arange(len(strokes))).all():
+            turn = rng.permutation(len(strokes))
+        order[row] = np.concatenate([strokes[k] for k in turn])
+    points = np.take_along_axis(letters.features[many], order[..., None], axis=1)
+    return Letters(points, *(np.take_along_axis(values[many], order, axis=1) for values in (letters.labels, letters.known, letters.rule)), letters.writer[many])
+
+
 @dataclass(frozen=True)
 class Options:
     """One training: epochs over the letters, batches of 128, AdamW with one cycle of the rate."""
@@ -143,7 +158,8 @@ class Options:
 
 
 def fit(letters: Letters, options: Options, say: Callable[[dict], None] = lambda record: None) -> PointClassifier:
-    """Train one net; classes weigh by the inverse root of how often they come."""
+    """Train one net on the letters and on copies with their strokes in another order; classes weigh by the inverse root of how often they come."""
+    letters = joined(letters, reordered(letters, options.seed))
     torch.manual_seed(options.seed)
     generator = torch.Generator().manual_seed(options.seed)
     points, wanted = torch.from_numpy(letters.features), torch.from_numpy(np.where(letters.known, letters.labels, -1))

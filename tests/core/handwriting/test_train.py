@@ -11,7 +11,7 @@ from core.errors import ConfigError, InputError  # noqa: E402
 from core.handwriting import train as training  # noqa: E402
 from core.handwriting.labels import BODY, HEAD, TAIL  # noqa: E402
 from core.handwriting.segmentation import WEIGHTS  # noqa: E402
-from core.handwriting.train import Letters, Options, augmented, cross_validate, f1_scores, fit, fold_of, predict  # noqa: E402
+from core.handwriting.train import Letters, Options, augmented, cross_validate, f1_scores, fit, fold_of, predict, reordered  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +67,16 @@ def test_augmentation_keeps_pen_states_and_the_frame():
     assert torch.equal(changed[..., 2], letters[..., 2]) and not torch.allclose(changed[..., :2], letters[..., :2], atol=0.05)
     size = (changed[..., :2].amax(1) - changed[..., :2].amin(1)).amax(1)
     torch.testing.assert_close(size, torch.full_like(size, 2.0))
+
+
+def test_strokes_change_places_and_take_their_labels_along():
+    letters = drawn_letters(6)
+    letters.features[:4, 14, 2] = 0                                                     # four letters of two strokes: 15 points, then 5
+    copies = reordered(letters, 0)
+    assert len(copies) == 4 and copies.writer.tolist() == letters.writer[:4].tolist()
+    order = np.r_[15:20, 0:15]
+    for name in ("features", "labels", "known", "rule"):
+        np.testing.assert_array_equal(getattr(copies, name), getattr(letters, name)[:4][:, order])
 
 
 def test_a_net_learns_and_a_seed_repeats():
