@@ -18,6 +18,7 @@ class SpeechConfig:
     snr_db: float = option(5.0, "Speech over noise (dB)", low=-5.0, high=20.0, help="For a recording that is spoilt first: lower is harder.")
     model: str = option("m" if "m" in MODELS else MODELS[0], "Model", choices=MODELS, shown=len(MODELS) > 1, help="Width of the network: s, m, l.")
     steps: int = option(1, "Steps", low=1, high=8, help="Evaluations of the network: 1 predicts at once, more follow the bridge.")
+    shifts: int = option(2, "Shifts", low=1, high=4, help="The recording is restored this many times on shifted frames and averaged: dearer, and a little better.")
     strength: float = option(1.0, "Strength", low=0.0, high=1.0, help="0: as it came, 1: fully restored.")
     sampler: str = option("bridge", "Sampler", choices=("bridge", "pc"), shown=False, help="bridge: Schrodinger bridge, deterministic. pc: predictor-corrector over the mean-reverting SDE, the post's.")
     domain: str = option("latent", "Domain", choices=DOMAINS, shown=False, help="latent: LAFUFU. stft: the same network on the full spectrogram.")

@@ -114,7 +114,8 @@ def seconds_per_evaluation(size: Size, seconds: float = 4.0, repeats: int = 3) -
     return min(spent[1:]) / seconds
 
 
-def log_scores(options, split: str, checkpoint: bool, steps: tuple[int, ...], say: Callable[[dict], None], own: bool = False) -> None:
+def log_scores(options, split: str, checkpoint: bool, steps: tuple[int, ...], say: Callable[[dict], None], own: bool = False,
+               shifts: tuple[int, ...] = ()) -> None:
     """One record per kind and method: means over the set. own: the network only."""
     from core.speech.train import Training, own_autoencoder
     from core.speech.weights import FOLDER, load_autoencoder, load_network
@@ -124,6 +125,7 @@ def log_scores(options, split: str, checkpoint: bool, steps: tuple[int, ...], sa
     methods = {} if own else classical()
     if options.process == "bridge":
         methods |= {f"ours {count}": lambda wave, count=count: restorer.restore(wave, Plan(steps=count)) for count in steps}
+        methods |= {f"ours 1, {count} shifts": lambda wave, count=count: restorer.restore(wave, Plan(shifts=count)) for count in shifts}
     else:
         methods |= {f"ours pc {count}": lambda wave, count=count: restorer.restore(wave, Plan("pc", count)) for count in steps}
     for kind, by_method in score(options.data, split, methods).items():

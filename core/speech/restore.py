@@ -38,7 +38,7 @@ def restorer(model: str, domain: str = "latent", sampler: str = "bridge") -> Res
 
 def plan_of(config: SpeechConfig) -> Plan:
     """The sampling that a config asks for. Raises ConfigError."""
-    return Plan(config.sampler, config.steps, config.seed)
+    return Plan(config.sampler, config.steps, config.seed, shifts=config.shifts)
 
 
 @dataclass(frozen=True)

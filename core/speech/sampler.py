@@ -15,7 +15,7 @@ from core.errors import ConfigError
 from core.speech.autoencoder import Autoencoder
 from core.speech.process import Bridge, Ouve
 from core.speech.score import Network, scaled
-from core.speech.stft import istft, stft
+from core.speech.stft import HOP, PATCH, istft, stft
 
 Wave = NDArray[np.float32]
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -28,17 +28,23 @@ LEVEL = 0.9
 
 @dataclass(frozen=True)
 class Plan:
-    """How a state is sampled: sampler "bridge" (steps 1 to 8) or "pc" (1 to 50 steps of predictor and corrector), the seed of the noise."""
+    """How a state is sampled: sampler "bridge" (steps 1 to 8) or "pc" (1 to 50 steps of predictor and corrector), the seed of the noise.
+
+    shifts: a clip is restored this many times (1 to 4), moved by parts of a patch and turned in sign by turns, and averaged (Defossez et al. 2019)
+    """
 
     sampler: str = "bridge"
     steps: int = 1
     seed: int = 0
     snr: float = 0.5
     t_least: float = 0.03
+    shifts: int = 1
 
     def __post_init__(self) -> None:
         if self.sampler not in ("bridge", "pc") or not 1 <= self.steps <= (8 if self.sampler == "bridge" else 50):
             raise ConfigError(f"The bridge takes 1 to 8 steps and the sampler pc 1 to 50, not {self.sampler!r} with {self.steps}.")
+        if not 1 <= self.shifts <= PATCH:
+            raise ConfigError(f"A recording is restored on 1 to {PATCH} shifts, not {self.shifts}.")
 
 
 def sample(predict: Predict, noisy: Tensor, plan: Plan, process: Bridge | Ouve | None = None, seen: Seen | None = None) -> Tensor:
@@ -105,8 +111,17 @@ class Restorer:
         peak = float(np.abs(wave).max(initial=0)) if peak is None else peak
         if peak < 1e-6 or not len(wave):
             return wave.copy()
-        parts = stft(torch.from_numpy(wave * (LEVEL / peak))[None])
-        return istft(self.parts(parts, plan, seen), len(wave))[0].numpy() * (peak / LEVEL)
+        total = np.zeros_like(wave)
+        for turn in range(plan.shifts):
+            total += self._shifted(wave * (LEVEL / peak), plan, turn, seen)
+        return total * (peak / LEVEL / plan.shifts)
+
+    def _shifted(self, wave: Wave, plan: Plan, turn: int, seen: Seen | None) -> Wave:
+        """One restoration of a clip at LEVEL: the network's patches begin elsewhere in every turn, every other one hears it upside down."""
+        ahead, sign = turn * PATCH // plan.shifts * HOP, (-1) ** turn
+        parts = stft(torch.from_numpy(np.pad(sign * wave, (ahead, 0)))[None])
+        told = seen and (lambda step, steps, state: seen(turn * steps + step, plan.shifts * steps, state))
+        return sign * istft(self.parts(parts, plan, told), ahead + len(wave))[0].numpy()[ahead:]
 
     @torch.inference_mode()
     def parts(self, parts: Tensor, plan: Plan = Plan(), seen: Seen | None = None) -> Tensor:

@@ -343,6 +343,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--checkpoint", action="store_true", help="with --evaluate: the running mean of the last checkpoint")
     parser.add_argument("--own", action="store_true", help="with --evaluate: the network only, without the classical tools")
     parser.add_argument("--steps", type=int, nargs="*", default=[1], help="with --evaluate: numbers of bridge steps")
+    parser.add_argument("--shifts", type=int, nargs="*", default=[], help="with --evaluate: numbers of shifts, with one step each")
     given = parser.parse_args(argv)
     if not 0 < given.minutes <= 6000 or not 2 <= given.batch <= 256 or not 0 <= given.at_end <= 1 or not 1 <= given.fresh <= 64 or not 1 <= given.latent <= 32:
         raise ConfigError("Training takes --minutes from 0 to 6000, --batch 2 to 256, --at-end 0 to 1, --fresh 1 to 64 and --latent 1 to 32.")
@@ -383,7 +384,7 @@ def main(argv: list[str] | None = None) -> None:
     if given.evaluate:
         from core.speech.evaluation import log_scores
         with logged(options.state / f"speech-{options.tag}.jsonl") as say:
-            log_scores(options, given.evaluate, given.checkpoint, tuple(given.steps), say, given.own)
+            log_scores(options, given.evaluate, given.checkpoint, tuple(given.steps), say, given.own, tuple(given.shifts))
         return
     if given.export:
         export(options)

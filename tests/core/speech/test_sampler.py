@@ -79,3 +79,5 @@ def test_times_run_from_one_down_and_steps_are_told():
 def test_a_plan_out_of_range_is_refused(wrong):
     with pytest.raises(ConfigError, match="bridge takes 1 to 8"):
         Plan(**wrong)
+    with pytest.raises(ConfigError, match="1 to 4 shifts, not 5"):
+        Plan(shifts=5)

@@ -8,7 +8,7 @@ from core.errors import EngineError
 from core.speech.autoencoder import Autoencoder, Width
 from core.speech.sampler import Plan, Restorer
 from core.speech.score import SIZES, STATE_STD, Network, Size, grown, scaled, size_of, spectra_of
-from core.speech.stft import BINS, stft
+from core.speech.stft import BINS, HOP, stft
 from core.speech.weights import load_autoencoder, load_network, save
 from tests.core.speech.voices import voice
 
@@ -67,7 +67,7 @@ def test_scaling_is_undone_by_its_factor_and_leaves_silence_alone():
     assert torch.equal(made[1], state[1])
 
 
-@pytest.mark.parametrize("plan", [Plan(), Plan("bridge", 3), Plan("pc", 2, seed=4)])
+@pytest.mark.parametrize("plan", [Plan(), Plan("bridge", 3), Plan("pc", 2, seed=4), Plan(shifts=3)])
 def test_a_clip_keeps_length_and_level_and_repeats_to_the_byte(plan, autoencoder):
     restorer = Restorer(Network(TINY).use(autoencoder).eval(), autoencoder)
     noisy = 0.3 * voice(0.7)[:-77]
@@ -77,6 +77,15 @@ def test_a_clip_keeps_length_and_level_and_repeats_to_the_byte(plan, autoencoder
     assert made.tobytes() == restorer.restore(noisy, plan).tobytes()
     if plan.sampler == "bridge":
         assert np.allclose(restorer.restore(10 * noisy, plan), 10 * made, atol=1e-3)
+
+
+def test_shifts_are_the_mean_of_moved_and_turned_restorations(autoencoder):
+    restorer, told = Restorer(Network(TINY).use(autoencoder).eval(), autoencoder), []
+    noisy = 0.3 * voice(0.7)
+    made = restorer.restore(noisy, Plan(steps=2, shifts=2), seen=lambda step, steps, _: told.append((step, steps)))
+    moved = -restorer.restore(np.pad(-noisy, (2 * HOP, 0)), Plan(steps=2))[2 * HOP:]
+    assert np.allclose(made, (restorer.restore(noisy, Plan(steps=2)) + moved) / 2, atol=1e-5)
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 @pytest.mark.parametrize("wave", [np.zeros(500, np.float32), np.zeros(0, np.float32)])
