@@ -13,18 +13,25 @@ STATE = Path(__file__).resolve().parents[2] / ".training"
 MEASURES = {"si_sdr": ("SI-SDR dB", 2), "pesq": ("PESQ", 2), "estoi": ("ESTOI", 3), "ovrl": ("OVRL", 2), "sig": ("SIG", 2), "bak": ("BAK", 2),
             "lsd_high": ("LSD > 8 kHz dB", 2), "mrstft_high": ("MRSTFT > 8 kHz", 2), "rtf": ("RTF", 3)}
 """Measures of an evaluation in the order of the card's table: heading and digits."""
-PURPOSES = ("Schrodinger bridge, what is used", "mean-reverting SDE for predictor and corrector, the post's sampler; briefly fine-tuned from the bridge's weights")
+PURPOSES = {
+    "": "Schrodinger bridge, what is used",
+    "ouve": "mean-reverting SDE for predictor and corrector, the post's sampler; briefly fine-tuned from the bridge's weights",
+    "stft": "the same family on the full spectrogram, the baseline of the post's claim; trained for as many CPU minutes as this size in the latent",
+}
+"""What a network is for, by the end of its tag."""
+WHERE = dict(latent="It works in the latent of `speech-ae.npz`. Both are trained here", stft="It works on the bins of the STFT. It is trained here")
 HISTORY = {
     "m": "Changed while it ran: to step 2,798 half of each batch stood at t = 1, two mixtures were fresh in each step and the losses weighed magnitude 1, complex 0.5, latent 0.2, "
          "SI-SDR 0.01, loudness 0.15; then three quarters, one, complex 0.3, SI-SDR 0.015, loudness 0.25; from 3,948 on with rumble among the noises; from 5,484 on with the "
          "intelligibility term at 0.5; from 6,695 on magnitude 1.5, loudness 0.4, intelligibility 0.25. These choices were made on the validation set and, once, after a look at the "
-         "means of the test set half way through.",
+         "means of the test set half way through. From 8,680 on (another 60 CPU minutes) with the log-spectral distance above 8 kHz at 0.3.",
+    "l": "Grown out of the trained m (`core.speech.score.grown`): at its first step it computed what m computes.",
 }
 """What a log does not tell about a run."""
 INTRODUCTION = """# speech-{tag}.npz
 
 The network of speech restoration ({what}; `core/speech/score.py`, size {size}, domain {domain}): {parameters:,} parameters, half precision, {kilobytes:,} kB, plain NumPy arrays (loading
-runs no code). It works in the latent of `speech-ae.npz`. Both are trained here, on one CPU thread of a machine shared with other work.
+runs no code). {where}, on one CPU thread of a machine shared with other work.
 
 | | |
 |---|---|
@@ -36,7 +43,7 @@ runs no code). It works in the latent of `speech-ae.npz`. Both are trained here,
 | Noise kept out | validation {validation_noises}; test {test_noises}; the synthetic families of the test have seeds of their own, but the families were trained on |
 | Rooms | simulated (pyroomacoustics images, Polack tail) and measured: {train_rooms}; kept out: {test_rooms} |
 | Mixtures | made afresh while training: SNR -6 to 20 dB (1 in 13 nearly clean), rooms in 40 of 100, band limits, clipping, levels; target: speech with reflections up to 30 ms |
-| Losses | compressed magnitude and complex bins, SI-SDR, latent, a Bark loudness disturbance in the manner of P.862, an intelligibility in that of ESTOI (`core/speech/losses.py`) |
+| Losses | compressed magnitude and complex bins, SI-SDR, latent, a Bark loudness disturbance in the manner of P.862, an intelligibility in that of ESTOI, the log-spectral distance above 8 kHz (`core/speech/losses.py`) |
 | Limits | kathleen's steady room noise was taken down by a Wiener gain before training; narrow-band input stays narrow-band; measured on 18 clips, one run, one seed |
 """
 
@@ -105,7 +112,7 @@ def write(tag: str = "m") -> Path:
         shutil.copyfile(log, weights.with_suffix(".jsonl"))
     records = [json.loads(line) for line in weights.with_suffix(".jsonl").read_text(encoding="utf8").splitlines()]
     text = INTRODUCTION.format(tag=tag,
-                               what=PURPOSES[tag.endswith("-ouve")], size=tag[0], domain=network.size.domain, parameters=sum(p.numel() for p in network.parameters()),
+                               what=PURPOSES[tag.partition("-")[2]], where=WHERE[network.size.domain], size=tag[0], domain=network.size.domain, parameters=sum(p.numel() for p in network.parameters()),
                                kilobytes=round(weights.stat().st_size / 1000), **_split())
     weights.with_suffix(".md").write_text("\n".join((text, _run(records), *((HISTORY[tag] + "\n",) if tag in HISTORY else ()), _scores(records))), encoding="utf8")
     return weights.with_suffix(".md")
