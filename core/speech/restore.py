@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.errors import InputError
+from core.errors import ConfigError, InputError
 from core.exhibit import Progress, Source, silent
 from core.io.sounds import SoundInfo, blocks, inspect, resampled
 from core.speech.chunks import Cut, chunks_of, in_chunks
 from core.speech.config import SpeechConfig
 from core.speech.sampler import Plan, Restorer
+from core.speech.score import SIZES
 from core.speech.stft import RATE_HZ
 from core.speech.weights import FOLDER, load_autoencoder, load_network
 
@@ -28,12 +29,13 @@ CLIPPED_SHARE = 1e-3
 
 @lru_cache(maxsize=4)
 def restorer(model: str, domain: str = "latent", sampler: str = "bridge") -> Restorer:
-    """The nets of one width, loaded once; they run on one thread. Raises EngineError where weights are missing or do not fit."""
+    """The nets of one width, loaded once; they run on one thread. Raises ConfigError for a width that was not trained so, EngineError where weights do not fit."""
     torch.set_num_threads(1)
-    process = "-ouve" if sampler == "pc" else ""              # the bridge's network never saw the states of the SDE
-    if domain == "stft":
-        return Restorer(load_network(FOLDER / f"speech-{model}-stft{process}.npz"))
-    return Restorer(load_network(FOLDER / f"speech-{model}{process}.npz"), load_autoencoder())
+    end = "-stft" * (domain == "stft") + "-ouve" * (sampler == "pc")  # the bridge's network never saw the states of the SDE
+    path, trained = FOLDER / f"speech-{model}{end}.npz", [size for size in SIZES if (FOLDER / f"speech-{size}{end}.npz").is_file()]
+    if trained and model not in trained:
+        raise ConfigError(f"Size {model} was not trained for domain={domain} with sampler={sampler}. Take model={' or '.join(trained)}.")
+    return Restorer(load_network(path), load_autoencoder() if domain == "latent" else None)
 
 
 def plan_of(config: SpeechConfig) -> Plan:

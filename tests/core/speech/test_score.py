@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import EngineError
+from core.errors import ConfigError, EngineError
 from core.speech.autoencoder import Autoencoder, Width
 from core.speech.sampler import Plan, Restorer
 from core.speech.score import SIZES, STATE_STD, Network, Size, grown, scaled, size_of, spectra_of
@@ -118,3 +118,9 @@ def test_the_shipped_autoencoder_is_transparent():
     clean = voice(1.0)
     noisy = clean + 0.03 * np.random.default_rng(1).standard_normal(len(clean)).astype(np.float32)
     assert si_sdr(oracle(load_autoencoder(), noisy, clean), clean) > 20
+
+
+def test_a_width_that_was_not_trained_in_a_domain_is_a_sentence():
+    from core.speech.restore import restorer
+    with pytest.raises(ConfigError, match="Size l was not trained for domain=stft with sampler=bridge. Take model=s."):
+        restorer("l", "stft")
