@@ -65,7 +65,8 @@ network works in `speech-ae.npz`. Half precision (linear paths single), plain Nu
 |---|---|---|---|---|---|---|---|
 {rows}
 
-Eight numbers are 48,000 a second, as many as the sound has samples. The width decides. At width 4 the hidden connections carry 7 to 9 dB; at 8 and 16 neither they nor the start are worth more than the decibel or two that one run each leaves open. Gate: {gate}
+Eight numbers are 48,000 a second, as many as the sound has samples. The width decides. At width 4 the hidden connections carry 7 to 9 dB; at 8 and 16 neither they nor the start
+are worth more than the decibel or two that one run each leaves open. Gate: {gate}
 """
 
 

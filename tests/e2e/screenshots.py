@@ -84,7 +84,7 @@ def radio(page: Page, url: str) -> None:
 SHOWN = (
     ("compiler", "kernels", "mlp_beam answers in", "Feedback", ("Graph", "Code", "Measured")),
     ("handwriting", "handwriting", "pairs of letters joined", None, ("Joins", "Letters", "Measured")),
-    ("speech", "speech", "of sound", None, ("Measures",)),
+    ("speech", "speech", "of sound", None, ("Measures", "Latent", "Cost")),
 )
 """Exhibit, name of its pictures, what its heading says on arrival, a sample to run first, views to take."""
 
