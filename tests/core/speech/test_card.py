@@ -29,8 +29,8 @@ def test_the_shipped_card_counts_the_shipped_parameters():
     assert f"{count:,} parameters" in (FOLDER / "speech-m.md").read_text(encoding="utf8")
 
 
-def test_all_speech_weights_stay_under_eight_megabytes():
-    assert 0 < sum(path.stat().st_size for path in FOLDER.glob("speech-*.npz")) < 8_000_000
+def test_all_speech_weights_stay_under_nine_megabytes():
+    assert 0 < sum(path.stat().st_size for path in FOLDER.glob("speech-*.npz")) < 9_000_000
 
 
 def test_the_card_of_the_ablation_is_what_its_log_says():
