@@ -8,7 +8,7 @@ from tests.e2e.server import Studio
 
 @pytest.fixture
 def booth(tmp_path, chromium, monkeypatch):
-    monkeypatch.setenv("VITRINE_IDLE_SECONDS", "6")
+    monkeypatch.setenv("VITRINE_IDLE_SECONDS", "12")
     running = Studio(tmp_path, "--mode", "booth")
     yield running
     running.stop()
