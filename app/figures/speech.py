@@ -11,6 +11,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
+from scipy.optimize import isotonic_regression
 
 from app.figures.style import INK, SEQUENTIAL, figure
 
@@ -275,27 +276,57 @@ def latent_source_words(this: Clip) -> str:
 
 # ---- quality against cost, from the recorded bench
 
+LANE_S = 0.2
+"""Where the names of the cost figure stand: dearer than everything that is measured, cheaper than real time."""
+NOTHING_S = 1e-4
+"""Whatever takes less is no tool but the input itself."""
+
+
 def cost_figure(rows: Sequence[Mapping], measure: str, mode: str, px: int) -> tuple[go.Figure, str]:
-    """Quality over seconds of computing per second of sound: our sizes and steps, the other tools, real time as a line.
+    """Quality over seconds of computing per second of sound: our sizes, steps and shifts, the other tools; the input and real time as lines.
 
     rows  recorded rows with name, rtf, family ("ours" or a rival) and the measures
     """
-    fig, ink, said = figure(mode, px), INK[mode], []
+    fig, ink = figure(mode, px), INK[mode]
     rows = [r for r in rows if r.get(measure) is not None and r.get("rtf")]
-    for family in dict.fromkeys(r["family"] for r in rows):
-        part = sorted((r for r in rows if r["family"] == family), key=lambda r: r["rtf"])
+    tools, inputs = ([r for r in rows if (r["rtf"] >= NOTHING_S) == dear] for dear in (True, False))
+    named = []
+    for family in dict.fromkeys(r["family"] for r in tools):
+        part = sorted((r for r in tools if r["family"] == family), key=lambda r: r["rtf"])
         role = "ours" if family.startswith("ours") else "rest"
-        fig.add_scatter(x=[r["rtf"] for r in part], y=[r[measure] for r in part], mode="lines+markers" if role == "ours" else "markers", text=[r["name"] for r in part],
-                        marker=dict(size=0.7 * px, color=ink[role]), line=dict(color=ink[role], width=1.5, dash="dot"), hovertemplate="%{text}: %{y:.2f} at %{x:.3f} s<extra></extra>")
-        for r in part if role == "rest" else part[-1:]:
-            fig.add_annotation(x=np.log10(r["rtf"]), y=r[measure], text=r["name"], showarrow=False, xanchor="left", xshift=0.6 * px, font=dict(size=0.85 * px, color=ink["muted" if role == "rest" else role]))
-        said += [f"{r['name']} {r[measure]:.2f} at {r['rtf']:.3f} s" for r in part]
+        fig.add_scatter(x=[r["rtf"] for r in part], y=[r[measure] for r in part], mode="lines+markers" if role == "ours" else "markers",
+                        text=[r["name"] for r in part], hovertemplate="%{text}: %{y:.2f} at %{x:.3f} s<extra></extra>",
+                        marker=dict(size=0.7 * px, color=ink[role]), line=dict(color=ink[role], width=1.5, dash="dot"))
+        if role == "rest" or len(part) > 1:
+            named.append((part[-1], ink["muted" if role == "rest" else role]))
+    values = [r[measure] for r in rows]
+    low, high = min(values, default=0), max(values, default=1)
+    span = (high - low) or 1
+    places = _apart([r[measure] for r, _ in named], 0.075 * span)
+    for (row, colour), y in zip(named, places):
+        brief = row["name"].removeprefix("ours ").replace(" averaged", "").removesuffix(", 1 step")
+        fig.add_annotation(x=np.log10(row["rtf"]), y=row[measure], ax=np.log10(LANE_S), ay=y, axref="x", ayref="y", text=brief, xanchor="left", showarrow=True, arrowhead=0,
+                           arrowwidth=1, arrowcolor=ink["grid"], standoff=0.4 * px, font=dict(size=0.85 * px, color=colour))
+    for row in inputs:
+        fig.add_hline(row[measure], line=dict(color=ink["muted"], width=1.2, dash="2px,3px"))
+        fig.add_annotation(x=0, xref="paper", y=row[measure], text=row["name"], showarrow=False, xanchor="left", yanchor="bottom", font=dict(size=0.85 * px, color=ink["muted"]))
     fig.add_vline(1, line=dict(color=ink["muted"], width=1.2, dash="2px,3px"))
     fig.add_annotation(x=0, y=1, yref="paper", yanchor="bottom", text="real time", showarrow=False, font=dict(size=0.875 * px, color=ink["muted"]))
-    fig.update_xaxes(type="log", title_text="seconds of one core per second of sound (logarithmic; further left is cheaper)", dtick=1)
-    fig.update_yaxes(title_text=MEASURES[measure][0] + (MEASURES[measure][1] and f" ({MEASURES[measure][1].strip()})"))
-    fig.update_layout(height=20 * px, margin=dict(l=0, r=8 * px, t=1.6 * px, b=0), hovermode="closest")
+    least = min((r["rtf"] for r in tools), default=0.01)
+    fig.update_xaxes(type="log", title_text="core seconds per second of sound, logarithmic", dtick=1, range=[np.log10(0.8 * least), 0.1])
+    fig.update_yaxes(title_text=MEASURES[measure][0] + (MEASURES[measure][1] and f" ({MEASURES[measure][1].strip()})"),
+                     range=[min([low, *places]) - 0.08 * span, max([high, *places]) + 0.08 * span])
+    fig.update_layout(height=22 * px, margin=dict(l=0, r=px, t=1.6 * px, b=0), hovermode="closest")
+    said = [f"{r['name']} {r[measure]:.2f}" + (f" at {r['rtf']:.3f} s" if r in tools else "") for r in rows]
     return fig, f"{MEASURES[measure][0]} against cost: " + ", ".join(said) + "."
+
+
+def _apart(values: Sequence[float], gap: float) -> list[float]:
+    """Places for names beside these values: in their order, at least `gap` from one another, as near to their values as that allows in the mean square."""
+    order, steps, found = np.argsort(values, kind="stable"), gap * np.arange(len(values)), np.empty(len(values))
+    if len(values):
+        found[order] = isotonic_regression(np.asarray(values)[order] - steps).x + steps
+    return found.tolist()
 
 
 # ---- compare and report

@@ -89,9 +89,19 @@ def test_takes_of_one_value_share_a_name():
 
 def test_cost_is_drawn_for_what_was_recorded():
     rows = [dict(name="m, 1 step", family="ours m", rtf=0.05, ovrl=2.7), dict(name="m, 4 steps", family="ours m", rtf=0.12, ovrl=2.72), dict(name="RNNoise", family="RNNoise", rtf=0.06, ovrl=2.9),
-            dict(name="noisy", family="noisy", rtf=None, ovrl=1.9)]
+            dict(name="noisy", family="noisy", rtf=1e-6, ovrl=1.9), dict(name="unmeasured", family="unmeasured", rtf=None, ovrl=1.9)]
     fig, alt = figures.cost_figure(rows, "ovrl", "dark", 20)
     assert {tuple(t.x) for t in fig.data} == {(0.05, 0.12), (0.06,)} and fig.layout.xaxis.type == "log" and "RNNoise 2.90 at 0.060 s" in alt
+    assert "noisy 1.90." in alt and min(fig.layout.xaxis.range) > np.log10(0.01)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=12))
+def test_names_beside_values_keep_their_distance_and_their_order(values):
+    places = figures._apart(values, 0.5)
+    order = np.argsort(values, kind="stable")
+    assert (np.diff(np.array(places)[order]) >= 0.5 - 1e-9).all()
+    if (np.diff(np.array(values)[order]) >= 0.5).all():
+        assert np.allclose(places, values)
 
 
 def test_compare_and_report_hold_the_numbers():
