@@ -24,7 +24,9 @@ HISTORY = {
     "m": "Changed while it ran: to step 2,798 half of each batch stood at t = 1, two mixtures were fresh in each step and the losses weighed magnitude 1, complex 0.5, latent 0.2, "
          "SI-SDR 0.01, loudness 0.15; then three quarters, one, complex 0.3, SI-SDR 0.015, loudness 0.25; from 3,948 on with rumble among the noises; from 5,484 on with the "
          "intelligibility term at 0.5; from 6,695 on magnitude 1.5, loudness 0.4, intelligibility 0.25. These choices were made on the validation set and, once, after a look at the "
-         "means of the test set half way through. From 8,680 on (another 60 CPU minutes) with the log-spectral distance above 8 kHz at 0.3.",
+         "means of the test set half way through. From 8,680 on (another 60 CPU minutes) with the log-spectral distance above 8 kHz at 0.3; "
+         "a first continuation from there without it was broken off after 3 minutes and is not in these weights.",
+    "s": "The run began with a cosine of 25 minutes, which was shortened to 15 after 3 of them; the same size on the full spectrogram had 15 from the start.",
     "l": "Grown out of the trained m (`core.speech.score.grown`): at its first step it computed what m computes.",
 }
 """What a log does not tell about a run."""
