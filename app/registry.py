@@ -192,7 +192,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
         headline=Headline(
             paper_text="about 1 %", paper=1.0, bench_key="headline.crr_drop_points", form="{:.1f} points", scale=5,
             unit="of characters no longer read once the letters are joined, to 5",
-            differs="Paper: character recognition by several engines, its own data. Here: two OCR engines for print on the shipped hands, joined against unjoined."),
+            differs="Paper: character recognition by several engines, its own data. Here: two OCR engines for print, mean of six hands, of which three are print and lose nothing."),
         figures="app.figures.handwriting", on_page={"variants": 6}, main_button="Write it", input_word="hand", optional_input=True,
     ),
 )
